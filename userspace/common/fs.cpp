@@ -1,0 +1,191 @@
+#include "userspace/common/fs.h"
+
+#include <cerrno>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <memory>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <utility>
+
+namespace raind {
+namespace {
+
+Error file_error(std::string_view what, const stdfs::path& path, int err = errno) {
+    return os_error(fmt::format("{} {}", what, path.string()), err);
+}
+
+enum class Durability { None, Full };
+
+Status write_and_rename(const stdfs::path& path, std::string_view bytes, mode_t mode,
+                        Durability durability) {
+    std::string temporary = path.string() + ".XXXXXX";
+    UniqueFd fd(mkostemp(temporary.data(), O_CLOEXEC));
+    if (!fd)
+        return file_error("create", temporary);
+    const auto fill = [&]() -> Status {
+        RAIND_CHECK(write_all(fd.get(), bytes));
+        if (fchmod(fd.get(), mode) != 0)
+            return file_error("chmod", temporary);
+        if (durability == Durability::Full && fsync(fd.get()) != 0)
+            return file_error("fsync", temporary);
+        if (rename(temporary.c_str(), path.c_str()) != 0)
+            return file_error("rename to", path);
+        return {};
+    };
+    if (auto filled = fill(); !filled) {
+        unlink(temporary.c_str());
+        return std::move(filled).context(fmt::format("write {}", path.string()));
+    }
+    return durability == Durability::Full ? fsync_dir(path.parent_path()) : Status{};
+}
+
+struct DirCloser {
+    void operator()(DIR* dir) const { closedir(dir); }
+};
+
+// NOLINTNEXTLINE(misc-no-recursion): the depth is that of the tree, one descriptor a level.
+Status remove_at(int parent, const char* name) {
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return {};
+    if (errno != EISDIR && errno != EPERM)
+        return os_error(fmt::format("remove {}", name));
+    const int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? Status{} : os_error(fmt::format("open {}", name));
+    const std::unique_ptr<DIR, DirCloser> dir(fdopendir(fd));
+    if (!dir)
+        return os_error(fmt::format("read {}", name));
+    while (const dirent* entry = readdir(dir.get())) {
+        const std::string_view child = entry->d_name;
+        if (child != "." && child != "..")
+            RAIND_CHECK(remove_at(dirfd(dir.get()), entry->d_name));
+    }
+    if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+        return os_error(fmt::format("remove folder {}", name));
+    return {};
+}
+
+}  // namespace
+
+Result<UniqueFd> open_file(const stdfs::path& path, int flags, mode_t mode) {
+    UniqueFd fd(open(path.c_str(), flags | O_CLOEXEC, mode));
+    if (!fd)
+        return file_error("open", path);
+    return fd;
+}
+
+Result<std::string> read_file(const stdfs::path& path, std::size_t limit) {
+    RAIND_TRY(const UniqueFd fd, open_file(path, O_RDONLY));
+    std::string bytes;
+    constexpr std::size_t kChunk = 64U << 10;
+    while (true) {
+        const std::size_t had = bytes.size();
+        bytes.resize(had + kChunk);
+        const ssize_t n = read(fd.get(), bytes.data() + had, kChunk);
+        if (n < 0 && errno == EINTR) {
+            bytes.resize(had);
+            continue;
+        }
+        if (n < 0)
+            return file_error("read", path);
+        bytes.resize(had + static_cast<std::size_t>(n));
+        if (n == 0)
+            return bytes;
+        if (bytes.size() > limit)
+            return Error(Errc::TooLarge, fmt::format("{} is over {} bytes", path.string(), limit));
+    }
+}
+
+Status write_file_atomic(const stdfs::path& path, std::string_view bytes, mode_t mode) {
+    return write_and_rename(path, bytes, mode, Durability::Full);
+}
+
+Status write_file_rename(const stdfs::path& path, std::string_view bytes, mode_t mode) {
+    return write_and_rename(path, bytes, mode, Durability::None);
+}
+
+Status write_existing(const stdfs::path& path, std::string_view bytes) {
+    RAIND_TRY(const UniqueFd fd, open_file(path, O_WRONLY));
+    if (write(fd.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+        return file_error("write", path);
+    return {};
+}
+
+Status make_dirs(const stdfs::path& path, mode_t mode) {
+    if (mkdir(path.c_str(), mode) == 0)
+        return set_mode(path, mode);
+    if (errno == ENOENT && path.has_parent_path() && path.parent_path() != path) {
+        RAIND_CHECK(make_dirs(path.parent_path(), 0755));
+        return make_dirs(path, mode);
+    }
+    struct stat info{};
+    if (errno == EEXIST && stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
+        return {};
+    return file_error("make folder", path, errno == 0 ? ENOTDIR : errno);
+}
+
+Status set_mode(const stdfs::path& path, mode_t mode) {
+    if (chmod(path.c_str(), mode) != 0)
+        return file_error("chmod", path);
+    return {};
+}
+
+Status remove_tree(const stdfs::path& path) {
+    return remove_at(AT_FDCWD, path.c_str()).context(fmt::format("remove {}", path.string()));
+}
+
+Status fsync_dir(const stdfs::path& path) {
+    RAIND_TRY(const UniqueFd fd,
+              open_file(path.empty() ? stdfs::path(".") : path, O_RDONLY | O_DIRECTORY));
+    if (fsync(fd.get()) != 0)
+        return file_error("fsync", path);
+    return {};
+}
+
+Status write_all(int fd, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t n = write(fd, bytes.data(), bytes.size());
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return os_error("write");
+        bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return {};
+}
+
+Result<TempDir> TempDir::make(const stdfs::path& parent, std::string_view prefix) {
+    std::string text = (parent / fmt::format("{}XXXXXX", prefix)).string();
+    if (mkdtemp(text.data()) == nullptr)
+        return file_error("make temporary folder", text);
+    return TempDir(text);
+}
+
+TempDir::TempDir(TempDir&& other) noexcept : path_(std::exchange(other.path_, {})) {
+}
+
+TempDir& TempDir::operator=(TempDir&& other) noexcept {
+    std::swap(path_, other.path_);
+    return *this;
+}
+
+TempDir::~TempDir() {
+    if (!path_.empty())
+        (void)remove_tree(path_).has_value();
+}
+
+stdfs::path TempDir::release() {
+    return std::exchange(path_, {});
+}
+
+Result<UniqueFd> lock_file(const stdfs::path& path) {
+    RAIND_TRY(UniqueFd fd, open_file(path, O_RDWR | O_CREAT, 0600));
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+        return Error(Errc::Conflict, fmt::format("{} is locked by another process", path.string()),
+                     errno);
+    return fd;
+}
+
+}  // namespace raind
