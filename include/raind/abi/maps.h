@@ -122,8 +122,8 @@ struct raind_polval {
 };
 RAIND_ABI_SIZE(raind_polval, 16);
 
-/* cidr_0, cidr_1: key struct raind_prefix. Classes from most to least specific, the prefix's own
- * first, then those of all enclosing prefixes; WORLD and ANY are appended by the programs. */
+/* cidr_0, cidr_1: key struct raind_prefix. The whole chain of an address whose longest prefix this
+ * is: classes from the most to the least specific, WORLD, ANY. No prefix: WORLD, ANY. */
 struct raind_chain {
     __u32 n;
     __u32 cls[RAIND_MAX_CHAIN];
