@@ -1,0 +1,52 @@
+// Every bound and address of the image layer that an operator may set. Plain values.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace raind::image {
+
+struct RegistryOptions {
+    std::chrono::milliseconds connect_timeout{10'000};
+    std::chrono::milliseconds document_timeout{60'000};  // manifests, configurations, tokens
+    std::chrono::milliseconds blob_timeout{3'600'000};
+    long low_speed_bytes = 1024;                        // slower than this ...
+    std::chrono::seconds low_speed_time{30};            // ... for this long: given up
+    int retries = 2;                                    // further attempts after a passing fault
+    std::chrono::milliseconds retry_delay{300};         // doubled each time
+    std::chrono::milliseconds max_retry_after{10'000};  // the longest wait a registry may ask for
+    int max_redirects = 5;
+    std::size_t max_document = 4U << 20;  // a manifest, index or configuration
+    std::size_t max_token_answer = 1U << 20;
+    std::uint64_t max_layer_bytes = 10ULL << 30;  // one compressed layer
+    std::uint64_t max_image_bytes = 40ULL << 30;  // all compressed layers of an image
+    std::size_t max_layers = 127;
+    std::string ca_file;  // empty: the system's certificates
+    std::string user_agent = "raind";
+};
+
+// Bounds on one layer while it is laid out.
+struct ExtractLimits {
+    std::uint64_t max_bytes = 32ULL << 30;  // uncompressed stream, and sum of file sizes
+    std::uint64_t max_entries = 1'000'000;
+    std::uint64_t max_path = 4095;              // bytes of one name
+    std::uint64_t max_depth = 256;              // folders above one another
+    std::uint64_t max_ratio = 200;              // uncompressed to compressed ...
+    std::uint64_t ratio_floor = 64ULL << 20;    // ... once more than this came out
+    std::uint64_t max_xattr_bytes = 64U << 10;  // all attributes of one entry
+    std::chrono::seconds timeout{1800};
+};
+
+struct StoreOptions {
+    std::filesystem::path root;  // .../image: blobs, layers, references, tmp
+    // The program that lays out layers: started with kExtractArgument first (extract_child.h).
+    std::filesystem::path extract_program = "/proc/self/exe";
+    RegistryOptions registry;
+    ExtractLimits extract;
+};
+
+}  // namespace raind::image
