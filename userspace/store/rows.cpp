@@ -1,0 +1,169 @@
+#include "userspace/store/rows.h"
+
+#include <array>
+#include <utility>
+
+#include "userspace/common/json.h"
+
+namespace raind::store {
+
+namespace {
+
+using core::ContainerState;
+using core::NsMode;
+using core::PolicyChain;
+using core::PolicyStatus;
+
+template <typename E, std::size_t N>
+using Names = std::array<std::pair<E, std::string_view>, N>;
+
+constexpr Names<ContainerState, 4> kStates = {{{ContainerState::Creating, "creating"},
+                                               {ContainerState::Created, "created"},
+                                               {ContainerState::Running, "running"},
+                                               {ContainerState::Stopped, "stopped"}}};
+constexpr Names<PolicyChain, 3> kChains = {
+    {{PolicyChain::EastWest, "east_west"},
+     {PolicyChain::NorthSouthObserve, "north_south_observe"},
+     {PolicyChain::NorthSouthEnforce, "north_south_enforce"}}};
+constexpr Names<PolicyStatus, 4> kStatuses = {
+    {{PolicyStatus::BeforeCommit, "before_commit"},
+     {PolicyStatus::Applied, "applied"},
+     {PolicyStatus::RemoveNextCommit, "remove_next_commit"},
+     {PolicyStatus::Unresolved, "unresolved"}}};
+constexpr Names<NsMode, 2> kModes = {{{NsMode::Observe, "observe"}, {NsMode::Enforce, "enforce"}}};
+
+template <typename E, std::size_t N>
+std::string_view name_in(const Names<E, N>& names, E value) {
+    for (const auto& [known, text] : names)
+        if (known == value)
+            return text;
+    return {};
+}
+
+template <typename E, std::size_t N>
+Result<E> value_in(const Names<E, N>& names, std::string_view text) {
+    for (const auto& [value, known] : names)
+        if (known == text)
+            return value;
+    return Error(Errc::Internal, "unknown value \"" + std::string(text) + "\"");
+}
+
+// Our own text, written by json_of: the limit only bounds what a damaged row can cost.
+constexpr JsonLimits kOwnJson{.bytes = 16U << 20, .depth = 8};
+
+}  // namespace
+
+std::string_view text_of(ContainerState state) {
+    return name_in(kStates, state);
+}
+std::string_view text_of(PolicyChain chain) {
+    return name_in(kChains, chain);
+}
+std::string_view text_of(PolicyStatus status) {
+    return name_in(kStatuses, status);
+}
+std::string_view text_of(NsMode mode) {
+    return name_in(kModes, mode);
+}
+Result<ContainerState> container_state(std::string_view text) {
+    return value_in(kStates, text);
+}
+Result<PolicyChain> policy_chain(std::string_view text) {
+    return value_in(kChains, text);
+}
+Result<PolicyStatus> policy_status(std::string_view text) {
+    return value_in(kStatuses, text);
+}
+Result<NsMode> ns_mode(std::string_view text) {
+    return value_in(kModes, text);
+}
+
+std::string text_of(const IpAddress& address) {
+    return address.is_zero() ? std::string() : address.to_string();
+}
+
+std::string text_of(const Cidr& prefix) {
+    return prefix == Cidr() ? std::string() : prefix.to_string();
+}
+
+std::string text_of(const MacAddress& mac) {
+    return mac == MacAddress() ? std::string() : mac.to_string();
+}
+
+Result<IpAddress> ip_address(const std::string& text) {
+    if (text.empty())
+        return IpAddress();
+    return IpAddress::parse(text);
+}
+
+Result<Cidr> cidr(const std::string& text) {
+    if (text.empty())
+        return Cidr();
+    return Cidr::parse(text);
+}
+
+Result<MacAddress> mac_address(const std::string& text) {
+    if (text.empty())
+        return MacAddress();
+    return MacAddress::parse(text);
+}
+
+std::string json_of(const std::vector<std::string>& list) {
+    return dump_json(Json(list));
+}
+
+std::string json_of(const core::ContainerOptions& options) {
+    return dump_json(Json{{"command", options.command},
+                          {"entrypoint", options.entrypoint},
+                          {"env", options.env},
+                          {"user", options.user},
+                          {"working_dir", options.working_dir},
+                          {"hostname", options.hostname},
+                          {"read_only", options.read_only},
+                          {"cap_add", options.cap_add},
+                          {"cap_drop", options.cap_drop},
+                          {"labels", options.labels},
+                          {"auto_remove", options.auto_remove}});
+}
+
+Result<std::vector<std::string>> string_list(const std::string& json) {
+    RAIND_TRY(const Json list, parse_json(json, kOwnJson));
+    if (!list.is_array())
+        return Error(Errc::Internal, "not a list");
+    std::vector<std::string> out;
+    for (const Json& item : list) {
+        if (!item.is_string())
+            return Error(Errc::Internal, "not a list of texts");
+        out.push_back(item.get_ref<const std::string&>());
+    }
+    return out;
+}
+
+Result<core::ContainerOptions> container_options(const std::string& json) {
+    RAIND_TRY(const Json object, parse_json(json, kOwnJson));
+    const JsonReader reader(object, "options");
+    RAIND_CHECK(reader.expect_object());
+    core::ContainerOptions out;
+    RAIND_TRY(out.command, reader.strings("command"));
+    RAIND_TRY(out.entrypoint, reader.strings("entrypoint"));
+    RAIND_TRY(out.env, reader.strings("env"));
+    RAIND_TRY(out.user, reader.string("user", ""));
+    RAIND_TRY(out.working_dir, reader.string("working_dir", ""));
+    RAIND_TRY(out.hostname, reader.string("hostname", ""));
+    RAIND_TRY(out.read_only, reader.boolean("read_only", false));
+    RAIND_TRY(out.cap_add, reader.strings("cap_add"));
+    RAIND_TRY(out.cap_drop, reader.strings("cap_drop"));
+    RAIND_TRY(out.auto_remove, reader.boolean("auto_remove", false));
+    if (const Json* labels = reader.child("labels")) {
+        if (!labels->is_object())
+            return Error(Errc::Internal, "options.labels: not an object");
+        for (const auto& [key, value] : labels->items()) {
+            if (!value.is_string())
+                return Error(Errc::Internal, "options.labels: not a text");
+            out.labels[key] = value.get_ref<const std::string&>();
+        }
+    }
+    return out;
+}
+
+}  // namespace raind::store
