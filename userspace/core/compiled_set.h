@@ -28,6 +28,7 @@ struct CompiledRule {
 struct CompiledIdentity {
     IdentityId identity = 0;
     std::vector<std::uint32_t> chain;  // itself, selector classes, CONTAINERS, ANY; at most 8
+    std::string name = {};             // of the containers that have it
 };
 
 struct CompiledPrefix {
@@ -40,6 +41,8 @@ struct CompiledMask {
     bool proto_any = false;
     std::uint8_t kinds = 0;  // RAIND_KIND_* that occur with this mask
 };
+
+// An address outside that no prefix covers has the chain WORLD, ANY.
 
 // What a rule number means to people; predefined rules have an empty policy id.
 struct RuleInfo {
@@ -56,8 +59,10 @@ struct CompiledSet {
     std::vector<CompiledRule> rules;
     std::vector<CompiledIdentity> identities;
     std::vector<CompiledPrefix> prefixes;
-    std::vector<CompiledMask> masks;  // at most 16
-    std::vector<RuleInfo> table;
+    std::vector<CompiledMask> masks;    // at most 16
+    std::vector<RuleInfo> table;        // predefined and user rules, the inactive list's included
+    std::vector<std::string> warnings;  // for people: what has no effect, and why
+    unsigned max_probes = 0;            // most look-ups that any pair needs
     std::array<std::uint8_t, 32> digest{};  // SHA-256 of the canonical text, names not numbers
 };
 
