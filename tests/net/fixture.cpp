@@ -1,0 +1,123 @@
+#include "tests/net/fixture.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <fmt/format.h>
+#include <signal.h>
+#include <thread>
+#include <unistd.h>
+
+#include "userspace/common/fs.h"
+#include "userspace/common/text.h"
+
+namespace raind::test {
+namespace {
+
+constexpr auto kLimit = std::chrono::seconds(20);
+
+// Before doctest's main: everything here needs root.
+const bool kMayRun = [] {
+    if (::geteuid() == 0 && NetnsRef::make().has_value())
+        return true;
+    std::puts("SKIP: network namespaces need root");
+    std::exit(77);
+}();
+
+}  // namespace
+
+MacAddress mac(const char* text) {
+    return must(MacAddress::parse(text));
+}
+
+net::InterfaceAddress interface_address(const char* text, unsigned length) {
+    return {must(IpAddress::parse(text)), length};
+}
+
+ProbeResult probe(const NetnsRef& netns, std::vector<std::string> args) {
+    args.insert(args.begin(), "probe");
+    auto done = must(run_in_netns(
+        netns, [&] { return run_program({.program = RAIND_PROBE, .args = args}, kLimit); }));
+    return {done.status.shell_code(), std::string(trim(done.output + done.errors))};
+}
+
+std::string attempt(const NetnsRef& netns, std::vector<std::string> args) {
+    args.insert(args.end(), {"--timeout", "400"});
+    return probe(netns, args).output;
+}
+
+ProbeServer::ProbeServer(const NetnsRef& netns) {
+    static int number = 0;
+    log_path_ = fmt::format("{}/rdtest-{}-{}.log", std::filesystem::temp_directory_path().string(),
+                            ::getpid(), number++);
+    const auto file = must(open_file(log_path_, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600));
+    SpawnOptions options{.program = RAIND_PROBE,
+                         .args = {"probe", "serve", "--tcp", "8080", "--udp", "8080", "--log",
+                                  "--timeout", "120000"},
+                         .fds = {{file.get(), 1}, {file.get(), 2}}};
+    child_ =
+        std::make_unique<Child>(must(run_in_netns(netns, [&] { return Child::spawn(options); })));
+    for (int i = 0; i < 200 && log().find("ready") == std::string::npos; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+}
+
+ProbeServer::~ProbeServer() {
+    static_cast<void>(child_->signal(SIGKILL));
+    static_cast<void>(child_->wait());
+    std::error_code ignored;
+    std::filesystem::remove(log_path_, ignored);
+}
+
+std::string ProbeServer::log() const {
+    return must(read_file(log_path_));
+}
+
+TestHost::TestHost() {
+    must(network->ensure_bridge(bridge));
+    allow_ping(netns);
+}
+
+void allow_ping(const NetnsRef& netns) {
+    must(net::write_sysctls(netns, {{"ipv4/ping_group_range", "0 2147483647"}}));
+}
+
+net::EndpointPort TestHost::port(int n) const {
+    return {.interface = fmt::format("rd_test{}", n),
+            .bridge = "raind0",
+            .mac = mac(fmt::format("02:00:00:00:00:{:02x}", n).c_str()),
+            .gateway_mac = bridge.mac,
+            .ip4 = interface_address(fmt::format("10.166.0.{}", n).c_str(), 24),
+            .ip6 = interface_address(fmt::format("fd00:a6::{:x}", n).c_str(), 64),
+            .gateway4 = bridge.ip4.address,
+            .gateway6 = bridge.ip6->address};
+}
+
+TestContainer::TestContainer(TestHost& host, int n)
+    : port(host.port(n)), ip4(port.ip4.address.to_string()), ip6(port.ip6->address.to_string()) {
+    must(host.network->create_endpoint(port));
+    must(host.network->enslave_endpoint(port));
+    must(host.network->connect_endpoint(port, netns));
+}
+
+void connect(const NetnsRef& left, const NetnsRef& right, const Wire& wire) {
+    auto socket = must(net::NetlinkSocket::open(left));
+    must(net::create_veth(socket, {.name = wire.left_name,
+                                   .peer_name = wire.right_name,
+                                   .peer_mac = mac("02:00:00:00:0f:02")}));
+    const auto peer = must(net::get_link(socket, wire.right_name));
+    must(net::change_link(socket, peer.index, {.netns_fd = right.fd()}));
+    auto far_socket = must(net::NetlinkSocket::open(right));
+    const auto raise = [](net::NetlinkSocket& side, const std::string& name,
+                          const net::InterfaceAddress& ip4, const net::InterfaceAddress& ip6) {
+        const auto link = must(net::get_link(side, name));
+        must(net::set_address(side, link.index, ip4));
+        must(net::change_link(side, link.index, {.up = net::OnOff::On}));
+        must(net::set_address(side, link.index, ip6));
+    };
+    raise(socket, wire.left_name, wire.left4, wire.left6);
+    raise(far_socket, wire.right_name, wire.right4, wire.right6);
+}
+
+}  // namespace raind::test
