@@ -222,6 +222,3 @@ struct {
     __type(key, __u32);
     __type(value, struct raind_idname);
 } raind_idname SEC(".maps");
-
-/* raind_ct's real size; set by the loader. */
-const volatile __u32 raind_ct_max = RAIND_MAX_CT;

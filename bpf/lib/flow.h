@@ -266,7 +266,7 @@ RAIND_STAGE int raind_quota_free(__u32 level) {
     open = w->inbound ? q->open_in : q->open_out;
     limit = w->inbound ? q->limit_in : q->limit_out;
     own = q->open_in + q->open_out;
-    free = total->flows < raind_ct_max ? raind_ct_max - total->flows : 0;
+    free = total->flows < total->max ? total->max - total->flows : 0;
     if (open < limit && (own < RAIND_CT_RESERVED || own - RAIND_CT_RESERVED <= free / 2))
         return 1;
     __sync_fetch_and_add(w->inbound ? &q->over_in : &q->over_out, 1);

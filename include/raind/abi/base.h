@@ -13,8 +13,10 @@
 
 #ifdef __cplusplus
 #define RAIND_ABI_ASSERT(cond) static_assert(cond, #cond)
+#define RAIND_ABI_CAST(type, value) static_cast<type>(value)
 #else
 #define RAIND_ABI_ASSERT(cond) _Static_assert(cond, #cond)
+#define RAIND_ABI_CAST(type, value) ((type)(value))
 #endif
 #define RAIND_ABI_SIZE(type, size) RAIND_ABI_ASSERT(sizeof(struct type) == (size))
 #define RAIND_ABI_OFFSET(type, field, offset) \
@@ -77,8 +79,8 @@ RAIND_ABI_OFFSET(raind_prefix, addr, 5);
 #define RAIND_STAMP_MASK 0xf00u
 
 /* raind_active holds gen << 8 | slot; 0 = nothing was ever committed. */
-#define RAIND_ACTIVE(gen, slot) (((__u64)(gen) << 8) | (slot))
-#define RAIND_ACTIVE_GEN(word) ((__u32)((word) >> 8))
-#define RAIND_ACTIVE_SLOT(word) ((__u32)((word) & 0xff))
+#define RAIND_ACTIVE(gen, slot) ((RAIND_ABI_CAST(__u64, gen) << 8) | (slot))
+#define RAIND_ACTIVE_GEN(word) RAIND_ABI_CAST(__u32, (word) >> 8)
+#define RAIND_ACTIVE_SLOT(word) RAIND_ABI_CAST(__u32, (word) & 0xff)
 
 #endif

@@ -250,8 +250,10 @@ RAIND_ABI_SIZE(raind_beat, 16);
 struct raind_total {
     __u32 flows;
     __u32 count; /* of the recount that is running */
+    __u32 max;   /* size of raind_ct; written by the loader */
+    __u32 pad;
 };
-RAIND_ABI_SIZE(raind_total, 8);
+RAIND_ABI_SIZE(raind_total, 16);
 
 /* raind_rulename, raind_idname: for people with bpftool; no program reads them. */
 struct raind_rulename {

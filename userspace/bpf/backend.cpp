@@ -1,0 +1,146 @@
+#include "userspace/bpf/backend.h"
+
+#include <net/if.h>
+
+#include "raind/abi/names.h"
+
+#include "userspace/bpf/tcx_attacher.h"
+
+namespace raind::bpf {
+
+Result<std::unique_ptr<EbpfBackend>> EbpfBackend::open(const LoadOptions& options) {
+    if (!TcxAttacher::supported())
+        return Error(Errc::Unavailable, "this kernel has no tcx links (6.6 or later is needed)");
+    RAIND_TRY(std::unique_ptr<Datapath> datapath, Datapath::load(options));
+    auto sweeper = std::make_unique<Sweeper>(*datapath);
+    RAIND_TRY(Committer committer, Committer::make(*datapath, *sweeper));
+    auto attacher = std::make_unique<TcxAttacher>(*datapath);
+    std::unique_ptr<EbpfBackend> backend(new EbpfBackend(
+        std::move(datapath), std::move(sweeper), std::move(committer), std::move(attacher)));
+    RAIND_CHECK(backend->sweeper_->heartbeat());
+    if (backend->datapath_->programs_replaced())
+        RAIND_CHECK(backend->move_links().context("move links to the new programs"));
+    return backend;
+}
+
+// After a load of other programs than the pinned ones: every live link gets the new ones.
+Status EbpfBackend::move_links() {
+    RAIND_TRY(const std::vector<std::string> names, attacher_->interfaces());
+    for (const std::string& name : names) {
+        const std::uint32_t ifindex = ::if_nametoindex(name.c_str());
+        if (ifindex == 0)
+            RAIND_CHECK(attacher_->detach(name));
+        else
+            RAIND_CHECK(attacher_->attach(name, ifindex));
+    }
+    return {};
+}
+
+Status EbpfBackend::set_pools(std::span<const Cidr> pools) {
+    return endpoints_.set_pools(pools);
+}
+
+Status EbpfBackend::set_host_addresses(std::span<const core::HostAddress> addresses) {
+    return endpoints_.set_host_addresses(addresses);
+}
+
+Status EbpfBackend::attach_port(const std::string& interface, std::uint32_t ifindex) {
+    return attacher_->attach(interface, ifindex);
+}
+
+Status EbpfBackend::publish_endpoint(const core::EndpointSpec& endpoint) {
+    return endpoints_.publish(endpoint).context("publish endpoint of " + endpoint.name);
+}
+
+Status EbpfBackend::withdraw_endpoint(const core::EndpointSpec& endpoint) {
+    RAIND_CHECK(endpoints_.withdraw(endpoint));
+    if (endpoint.ep_id == 0)
+        return {};
+    RAIND_CHECK(sweeper_->run(RAIND_SWEEP_ENDPOINT, endpoint.ep_id));
+    return endpoints_.forget(endpoint.ep_id);
+}
+
+Status EbpfBackend::detach_port(const std::string& interface) {
+    return attacher_->detach(interface);
+}
+
+Status EbpfBackend::publish_identity(const core::CompiledIdentity& identity,
+                                     const std::string& name) {
+    RAIND_CHECK(endpoints_.set_identity_name(identity.identity, name));
+    return committer_.publish_identity(identity);
+}
+
+Result<core::SweepCounts> EbpfBackend::commit(const core::CompiledSet& set) {
+    RAIND_CHECK(endpoints_.set_rule_names(set.table));
+    RAIND_CHECK(committer_.apply(set));
+    return committer_.rejudge();
+}
+
+Result<core::AppliedPolicy> EbpfBackend::applied() {
+    return committer_.applied();
+}
+
+Result<core::SweepCounts> EbpfBackend::sweep() {
+    RAIND_CHECK(sweeper_->heartbeat());
+    RAIND_TRY(const raind_sweep_args done, sweeper_->run(RAIND_SWEEP_PERIODIC));
+    return core::SweepCounts{done.visited, done.expired, done.kept, done.cut};
+}
+
+Result<std::vector<core::EndpointSpec>> EbpfBackend::endpoints() {
+    return endpoints_.endpoints();
+}
+
+Result<core::EndpointId> EbpfBackend::last_endpoint_id() {
+    return endpoints_.last_id();
+}
+
+Result<std::vector<std::string>> EbpfBackend::attached_interfaces() {
+    return attacher_->interfaces();
+}
+
+Result<std::vector<std::pair<std::string, std::uint64_t>>> EbpfBackend::drops() const {
+    std::vector<std::pair<std::string, std::uint64_t>> out;
+    for (std::uint32_t reason = 0; reason < RAIND_STAT_PASSED; reason++) {
+        const std::string_view name = abi::reason_name(reason);
+        RAIND_TRY(const std::vector<raind_counter> values, datapath_->stat.lookup(reason));
+        std::uint64_t packets = 0;
+        for (const raind_counter& value : values)
+            packets += value.packets;
+        if (packets != 0 && !name.empty())
+            out.emplace_back(name, packets);
+    }
+    return out;
+}
+
+Result<core::BackendStatus> EbpfBackend::status() {
+    core::BackendStatus out;
+    out.name = "ebpf";
+    RAIND_TRY(out.applied, committer_.applied());
+    RAIND_TRY(const std::vector<std::string> names, attacher_->interfaces());
+    for (const std::string& name : names) {
+        core::PortStatus port{.interface = name, .attached = false, .first = false, .kind = "tcx"};
+        if (const std::uint32_t ifindex = ::if_nametoindex(name.c_str()); ifindex != 0) {
+            RAIND_TRY(port, attacher_->inspect(name, ifindex));
+        }
+        out.ports.push_back(std::move(port));
+    }
+    RAIND_TRY(const std::vector<std::uint32_t> ports, datapath_->ep.keys());
+    out.fill.emplace_back(abi::map_name(abi::Map::EP), ports.size());
+    RAIND_TRY(const std::vector<raind_ip> addresses, datapath_->addr.keys());
+    out.fill.emplace_back(abi::map_name(abi::Map::ADDR), addresses.size());
+    RAIND_TRY(const std::optional<raind_total> total, datapath_->total.lookup(0));
+    out.fill.emplace_back(abi::map_name(abi::Map::CT), total ? total->flows : 0);
+    RAIND_TRY(out.drops, drops());
+    for (std::uint32_t kind = 0; kind < RAIND_LOST_SAID; kind++) {
+        RAIND_TRY(const std::optional<std::uint64_t> count, datapath_->lost.lookup(kind));
+        if (count.value_or(0) != 0)
+            out.lost.emplace_back(abi::lost_name(kind), *count);
+    }
+    return out;
+}
+
+Status EbpfBackend::remove_all() {
+    return datapath_->pins().remove_all();
+}
+
+}  // namespace raind::bpf
