@@ -1,0 +1,17 @@
+// The options of `container create` and `container run`, and the request made from them.
+#pragma once
+
+#include <vector>
+
+#include "raind/api/types.h"
+
+#include "cli/command.h"
+
+namespace raind::cli {
+
+std::vector<OptionSpec> create_options();
+std::vector<RefusedOption> refused_create_options();
+Outcome<api::CreateContainerRequest> create_request(const Parsed& parsed,
+                                                    const std::string& attempt);
+
+}  // namespace raind::cli
