@@ -76,8 +76,9 @@ TEST_CASE("published key spellings") {
     policy.id = "a";
     policy.source_name = "web";
     policy.destination_address = "192.0.2.1";
-    CHECK(dump_json(encode(policy)) ==
-          R"({"destination":{"address":"192.0.2.1"},"id":"a","source":{"container_name":"web"},"status":""})");
+    CHECK(
+        dump_json(encode(policy)) ==
+        R"({"destination":{"address":"192.0.2.1"},"id":"a","source":{"container_name":"web"},"status":""})");
 }
 
 TEST_CASE("requests refuse unknown fields and wrong types, answers ignore unknown fields") {
