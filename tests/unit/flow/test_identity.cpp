@@ -21,6 +21,10 @@ TEST_CASE("a record names the incarnation that had the number, not its successor
     CHECK(now->by_address(address, before - 1)->name == "web");
     CHECK(now->by_address(address, boottime_ns())->name == "new-web");
     CHECK(now->by_address(*IpAddress::parse("10.166.0.9"), before) == nullptr);
+    table.add(endpoint(14, "01kxaaaazzzz", "late", "10.166.0.9", "fd00::9"));
+    const auto later = table.snapshot();
+    CHECK(later->by_address(*IpAddress::parse("10.166.0.9"), before) == nullptr);
+    CHECK(later->by_address(*IpAddress::parse("10.166.0.9"), boottime_ns())->name == "late");
 }
 
 TEST_CASE("a snapshot does not change") {
