@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
+#include <future>
 #include <signal.h>
 #include <thread>
 #include <unistd.h>
@@ -43,9 +44,45 @@ ProbeResult probe(const NetnsRef& netns, std::vector<std::string> args) {
     return {done.status.shell_code(), std::string(trim(done.output + done.errors))};
 }
 
+namespace {
+
+using Attempt = std::string (*)(const NetnsRef&, std::vector<std::string>);
+
+std::string attempt_within(const NetnsRef& netns, std::vector<std::string> args, const char* ms) {
+    args.insert(args.end(), {"--timeout", ms});
+    return probe(netns, std::move(args)).output;
+}
+
+std::string reach_by(Attempt one, const NetnsRef& from, const std::string& ip4,
+                     const std::string& ip6) {
+    std::vector<std::future<std::string>> running;
+    for (const auto& address : {ip4, ip6})
+        for (const auto& args : std::vector<std::vector<std::string>>{
+                 {"tcp", address, "8080"}, {"udp", address, "8080"}, {"icmp", address}})
+            running.push_back(
+                std::async(std::launch::async, [one, &from, args] { return one(from, args); }));
+    std::string result;
+    for (auto& each : running)
+        result += each.get() + " ";
+    return result;
+}
+
+}  // namespace
+
 std::string attempt(const NetnsRef& netns, std::vector<std::string> args) {
-    args.insert(args.end(), {"--timeout", "400"});
-    return probe(netns, args).output;
+    return attempt_within(netns, std::move(args), "400");
+}
+
+std::string attempt_patiently(const NetnsRef& netns, std::vector<std::string> args) {
+    return attempt_within(netns, std::move(args), "10000");
+}
+
+std::string reach(const NetnsRef& from, const std::string& ip4, const std::string& ip6) {
+    return reach_by(attempt, from, ip4, ip6);
+}
+
+std::string reach_patiently(const NetnsRef& from, const std::string& ip4, const std::string& ip6) {
+    return reach_by(attempt_patiently, from, ip4, ip6);
 }
 
 ProbeServer::ProbeServer(const NetnsRef& netns) {
@@ -109,6 +146,10 @@ void connect(const NetnsRef& left, const NetnsRef& right, const Wire& wire) {
     const auto peer = must(net::get_link(socket, wire.right_name));
     must(net::change_link(socket, peer.index, {.netns_fd = right.fd()}));
     auto far_socket = must(net::NetlinkSocket::open(right));
+    // Both ends answer at once: no duplicate detection of their link-local addresses.
+    must(net::write_sysctls(left, {{fmt::format("ipv6/conf/{}/accept_dad", wire.left_name), "0"}}));
+    must(net::write_sysctls(right,
+                            {{fmt::format("ipv6/conf/{}/accept_dad", wire.right_name), "0"}}));
     const auto raise = [](net::NetlinkSocket& side, const std::string& name,
                           const net::InterfaceAddress& ip4, const net::InterfaceAddress& ip6) {
         const auto link = must(net::get_link(side, name));

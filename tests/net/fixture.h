@@ -36,6 +36,14 @@ ProbeResult probe(const NetnsRef& netns, std::vector<std::string> args);
 void allow_ping(const NetnsRef& netns);
 // "ok", "timeout", ... of an attempt with a short time limit; args: {"tcp", "10.0.0.1", "80"}.
 std::string attempt(const NetnsRef& netns, std::vector<std::string> args);
+// The same with a long limit, where an answer is expected: a busy machine is no reason to fail.
+std::string attempt_patiently(const NetnsRef& netns, std::vector<std::string> args);
+
+// TCP and UDP 8080 and ICMP over IPv4, then over IPv6, all at once.
+std::string reach(const NetnsRef& from, const std::string& ip4, const std::string& ip6);
+std::string reach_patiently(const NetnsRef& from, const std::string& ip4, const std::string& ip6);
+inline constexpr const char* kAllOk = "ok ok ok ok ok ok ";
+inline constexpr const char* kNone = "timeout timeout timeout timeout timeout timeout ";
 
 // `probe serve` on tcp and udp 8080 inside a namespace until the end of the object.
 class ProbeServer {

@@ -1,11 +1,15 @@
 // The endpoint half of Network: veth pairs from creation to removal.
 #include <algorithm>
+#include <chrono>
 #include <fmt/format.h>
+#include <thread>
 
 #include "userspace/net/network.h"
 
 namespace raind::net {
 namespace {
+
+constexpr auto kRunningLimit = std::chrono::seconds(10);
 
 std::vector<Sysctl> container_sysctls(const EndpointPort& port) {
     const std::string v6 = fmt::format("ipv6/conf/{}/", port.container_interface);
@@ -123,6 +127,24 @@ Status Network::configure_inside(const EndpointPort& port, const NetnsRef& conta
     return set_default_route(socket, link.index, *port.gateway6);
 }
 
+// The kernel sets queues in motion and lets a port take part in its bridge a moment after the
+// carrier is there, on a work queue; until then packets vanish without a trace. No notification
+// covers all three links, so they are looked at, every millisecond.
+Status Network::wait_until_running(const EndpointPort& port, const NetnsRef& container) {
+    RAIND_TRY(auto inside, NetlinkSocket::open(container));
+    const auto deadline = std::chrono::steady_clock::now() + kRunningLimit;
+    for (;;) {
+        RAIND_TRY(const auto host_end, get_link(socket_, port.interface));
+        RAIND_TRY(const auto bridge, get_link(socket_, port.bridge));
+        RAIND_TRY(const auto container_end, get_link(inside, port.container_interface));
+        if (host_end.running && host_end.forwarding && bridge.running && container_end.running)
+            return {};
+        if (std::chrono::steady_clock::now() > deadline)
+            return Error(Errc::Unavailable, "the link does not come up");
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+}
+
 Status Network::connect_endpoint(const EndpointPort& port, const NetnsRef& container) {
     const std::lock_guard lock(mutex_);
     const auto attempt = [&]() -> Status {
@@ -132,7 +154,8 @@ Status Network::connect_endpoint(const EndpointPort& port, const NetnsRef& conta
         // Fail closed: a port without its flags never goes up.
         if (host_end.port != kPortOfContainer)
             return Error(Errc::Conflict, "the port flags are not set");
-        return change_link(socket_, host_end.index, {.up = OnOff::On});
+        RAIND_CHECK(change_link(socket_, host_end.index, {.up = OnOff::On}));
+        return wait_until_running(port, container);
     };
     return attempt().context(fmt::format("connect {}", port.interface));
 }

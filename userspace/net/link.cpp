@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <linux/if.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
-#include <net/if.h>
+
+#include "userspace/common/ifname.h"
 
 namespace raind::net {
 namespace {
@@ -32,12 +35,16 @@ Link parse_link(const nlmsghdr* message) {
     link.mac = attrs.mac(IFLA_ADDRESS);
     link.mtu = attrs.u32(IFLA_MTU);
     link.up = (info->ifi_flags & IFF_UP) != 0;
+    link.running = link.up && attrs.u8(IFLA_OPERSTATE) == IF_OPER_UP;
     link.loopback = (info->ifi_flags & IFF_LOOPBACK) != 0;
     link.master = static_cast<int>(attrs.u32(IFLA_MASTER));
     link.peer = link.kind == "veth" ? static_cast<int>(attrs.u32(IFLA_LINK)) : 0;
     link.peer_elsewhere = attrs.has(IFLA_LINK_NETNSID);
-    if (details.text(IFLA_INFO_SLAVE_KIND) == "bridge")
-        link.port = parse_port(Attributes::of_nest(details.find(IFLA_INFO_SLAVE_DATA)));
+    if (details.text(IFLA_INFO_SLAVE_KIND) == "bridge") {
+        const Attributes port = Attributes::of_nest(details.find(IFLA_INFO_SLAVE_DATA));
+        link.port = parse_port(port);
+        link.forwarding = port.u8(IFLA_BRPORT_STATE) == BR_STATE_FORWARDING;
+    }
     if (link.kind == "bridge") {
         const Attributes bridge = Attributes::of_nest(details.find(IFLA_INFO_DATA));
         link.multicast_snooping = bridge.u8(IFLA_BR_MCAST_SNOOPING) != 0;
@@ -60,18 +67,6 @@ Result<std::vector<Link>> read_links(NetlinkSocket& socket, NetlinkMessage& mess
 }
 
 }  // namespace
-
-Status check_interface_name(std::string_view name) {
-    const auto bad = [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte <= ' ' || byte >= 0x7f ||
-               std::string_view("/:\"'\\*").find(c) != std::string_view::npos;
-    };
-    if (name.empty() || name.size() >= IFNAMSIZ || name == "." || name == ".." ||
-        std::any_of(name.begin(), name.end(), bad))
-        return Error(Errc::InvalidArgument, "not a name for a network interface");
-    return {};
-}
 
 Result<std::vector<Link>> list_links(NetlinkSocket& socket) {
     NetlinkMessage message(RTM_GETLINK, NLM_F_DUMP);

@@ -47,20 +47,18 @@ struct Link {
     std::string kind;  // bridge, veth, ...; empty for physical interfaces and lo
     MacAddress mac;
     std::uint32_t mtu = 0;
-    bool up = false;  // administratively
+    bool up = false;       // administratively
+    bool running = false;  // up, with a carrier, and its queue set in motion
     bool loopback = false;
     int master = 0;                   // index of the bridge, 0: none
     int peer = 0;                     // veth: index of the other end
     bool peer_elsewhere = false;      // the other end is in another namespace
+    bool forwarding = false;          // of a bridge port: it takes part
     std::optional<PortFlags> port;    // of a bridge port
     bool multicast_snooping = false;  // of a bridge, with the two below
     bool vlan_filtering = false;
     bool spanning_tree = false;
 };
-
-// 1 to 15 bytes, no '/', ':', white space, control character, quote, backslash or '*' (which the
-// rules of netfilter would take for a pattern), not "." or "..".
-Status check_interface_name(std::string_view name);
 
 Result<std::vector<Link>> list_links(NetlinkSocket& socket);
 // Nothing when there is none.

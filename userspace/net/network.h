@@ -5,7 +5,8 @@
 // no frame passes before (datapath design, attach):
 //   create_endpoint()   veth, both ends down, not on a bridge     -> the caller attaches and
 //   publishes enslave_endpoint()  port flags, forwarding entry, neighbours; still down
-//   connect_endpoint()  peer into the container, configured there; the host end goes up last
+//   connect_endpoint()  peer into the container, configured there; the host end goes up last; when
+//                       it returns the first packet of the container is not lost
 // and ends by down_endpoint(), the caller's clean-up, remove_endpoint(). Each step may be repeated.
 #pragma once
 
@@ -100,6 +101,7 @@ class Network {
     Status correct_bridge(const BridgeSpec& spec, const Link& link);
     Status set_bridge_addresses(const BridgeSpec& spec, int index, bool ip6);
     Status move_peer(const EndpointPort& port, const NetnsRef& container);
+    Status wait_until_running(const EndpointPort& port, const NetnsRef& container);
     Status configure_inside(const EndpointPort& port, const NetnsRef& container);
 
     NetnsRef netns_;
