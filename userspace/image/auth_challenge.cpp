@@ -63,7 +63,7 @@ Result<AuthChallenge> parse_challenge(std::string_view header) {
         if (equals == std::string_view::npos || challenge.parameters.size() >= kMaxParameters)
             return invalid();
         const std::string name = lower(trim(rest.substr(0, equals)));
-        rest.remove_prefix(equals + 1);
+        rest = trim(rest.substr(equals + 1));
         RAIND_TRY(challenge.parameters[name], take_value(rest));
         rest = trim(rest);
         if (rest.empty())

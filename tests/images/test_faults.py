@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""Registries that fail, stall, redirect and lie."""
+import itertools
+import json
+import os
+import subprocess
+import time
+
+import pull_case
+from fault_registry import MANIFEST, FaultRegistry
+from image_builder import Layer, Layout
+from pull_case import PullCase
+
+
+class FaultCase(PullCase):
+    certificate = None
+
+    def setUp(self):
+        super().setUp()
+        self.layout = Layout(self.scratch / "layout")
+        self.image = self.layout.image([Layer().file("a", os.urandom(300_000))])
+        self.registry = self.serve()
+        self.registry.tags["v1"] = self.image["digest"]
+        self.name = f"{self.registry.address}/team/app:v1"
+
+    def serve(self, certificate=None):
+        registry = FaultRegistry(self.layout, certificate)
+        self.addCleanup(registry.stop)
+        return registry
+
+    def layer_digest(self):
+        manifest = json.loads((self.layout.directory / "blobs/sha256" /
+                               self.image["digest"].removeprefix("sha256:")).read_bytes())
+        return manifest["layers"][0]["digest"]
+
+    def for_layer(self, action):
+        """A rule that treats the layer only."""
+        wanted = self.layer_digest()
+        return lambda handler, name: name == wanted and action(handler, name)
+
+
+def times(count, action):
+    """The action for the first `count` requests, the right answer afterwards."""
+    counter = itertools.count()
+    return lambda handler, name: next(counter) < count and action(handler, name)
+
+
+def status(code, *headers):
+    def action(handler, _):
+        handler.answer(code, b"", headers)
+        return True
+    return action
+
+
+def cut(handler, name):
+    """Half of the bytes, then the end of the connection."""
+    body = handler.blob_bytes(name)
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body[:len(body) // 2])
+    handler.close_connection = True
+    return True
+
+
+class Passing(FaultCase):
+    def test_the_server_itself(self):
+        image = self.pull(self.name)
+        self.assertEqual(image["manifest"], self.image["digest"])
+
+    def test_unavailable_twice(self):
+        self.registry.rules["manifest"] = times(2, status(503))
+        self.registry.rules["blob"] = times(2, status(502))
+        self.pull(self.name)
+
+    def test_unavailable_for_ever_is_bounded(self):
+        self.registry.rules["manifest"] = status(503)
+        self.refused(self.name, status=502, says=("registry answered 503", "team/app:v1"))
+        self.assertEqual(self.registry.count("manifest"), 3)
+
+    def test_too_many_requests(self):
+        self.registry.rules["manifest"] = times(1, status(429, ("Retry-After", "1")))
+        begin = time.monotonic()
+        self.pull(self.name)
+        self.assertGreaterEqual(time.monotonic() - begin, 1)
+
+    def test_connection_cut_in_a_layer(self):
+        self.registry.rules["blob"] = self.for_layer(times(1, cut))
+        self.pull(self.name)
+        self.registry.rules["blob"] = self.for_layer(cut)
+
+    def test_connection_always_cut(self):
+        self.registry.rules["blob"] = self.for_layer(cut)
+        self.refused(self.name, status=502, says="layer 1 of 1", PULL_RETRIES="1")
+
+    def test_stalled_layer(self):
+        def stall(handler, name):
+            body = handler.blob_bytes(name)
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(len(body)))
+            handler.end_headers()
+            handler.wfile.write(body[:1000])
+            handler.wfile.flush()
+            time.sleep(15)
+            handler.close_connection = True
+            return True
+        self.registry.rules["blob"] = self.for_layer(stall)
+        begin = time.monotonic()
+        self.refused(self.name, status=502, says="layer 1 of 1", PULL_LOW_SPEED_SECONDS="2")
+        self.assertLess(time.monotonic() - begin, 12)
+
+
+class Documents(FaultCase):
+    def manifest_rule(self, body, content_type=MANIFEST):
+        def action(handler, _):
+            handler.answer(200, body, [("Content-Type", content_type)])
+            return True
+        self.registry.rules["manifest"] = action
+
+    def test_bad_json(self):
+        for body in (b"", b"{", b"[]", b"null", b'{"schemaVersion":2}', b"[" * 5000, b"\xff\xfe"):
+            with self.subTest(body[:20]):
+                self.manifest_rule(body)
+                self.refused(self.name)
+
+    def test_page_instead_of_manifest(self):
+        self.manifest_rule(b"<html>log in</html>", "text/html; charset=utf-8")
+        self.refused(self.name, status=501, says="'text/html'")
+
+    def test_huge_counts(self):
+        descriptor = {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "size": 1,
+                      "digest": "sha256:" + "0" * 64}
+        config = dict(descriptor, mediaType="application/vnd.oci.image.config.v1+json")
+        manifest = {"schemaVersion": 2, "config": config, "layers": [descriptor] * 5000}
+        self.manifest_rule(json.dumps(manifest).encode())
+        self.refused(self.name, says="5000 layers, more than 127")
+        manifest["layers"] = [dict(descriptor, size=1 << 62)]
+        self.manifest_rule(json.dumps(manifest).encode())
+        self.refused(self.name, status=404)  # its configuration is not there
+        self.manifest_rule(b" " * (5 << 20))
+        self.refused(self.name, status=413, says="longer than")
+
+    def test_endless_manifest(self):
+        def endless(handler, _):
+            handler.send_response(200)
+            handler.send_header("Content-Type", MANIFEST)
+            handler.end_headers()
+            for _ in range(2000):
+                handler.wfile.write(b" " * 65536)
+            handler.close_connection = True
+            return True
+        self.registry.rules["manifest"] = endless
+        self.refused(self.name, status=413, says="longer than")
+
+    def test_endless_headers(self):
+        def endless(handler, _):
+            handler.send_response(200)
+            for i in range(5000):
+                handler.send_header(f"X-Filler-{i}", "x" * 100)
+            handler.end_headers()
+            handler.close_connection = True
+            return True
+        self.registry.rules["manifest"] = endless
+        self.refused(self.name, status=502)
+
+
+class Redirects(FaultCase):
+    def redirect(self, url, code=307):
+        def action(handler, name):
+            handler.answer(code, b"", [("Location", url(name))])
+            return True
+        return action
+
+    def test_blob_on_another_server_without_the_token(self):
+        other = self.serve()
+        challenge = f'Bearer realm="http://{self.registry.address}/token",service="test, it"'
+        self.registry.rules["manifest"] = lambda handler, _: \
+            handler.headers.get("Authorization") != "Bearer t0ken" and \
+            status(401, ("WWW-Authenticate", challenge))(handler, _)
+        self.registry.rules["blob"] = self.redirect(lambda name: f"http://{other.address}/v2/x/blobs/{name}")
+        self.pull(self.name)
+        token = [name for kind, name, _ in self.registry.requests if kind == "token"]
+        self.assertEqual(token, ["service=test%2C%20it&scope=repository%3Ateam%2Fapp%3Apull"])
+        sent = {authorization for kind, _, authorization in self.registry.requests if kind == "blob"}
+        self.assertEqual(sent, {"Bearer t0ken"})
+        self.assertEqual({authorization for _, _, authorization in other.requests}, {None})
+        self.assertEqual(other.count("blob"), 2)
+
+    def test_loop_is_bounded(self):
+        self.registry.rules["blob"] = self.redirect(lambda name: f"/v2/team/app/blobs/{name}")
+        self.refused(self.name, status=502, says="more than 5 redirects")
+        self.assertEqual(self.registry.count("blob"), 6)
+
+    def test_targets_that_are_refused(self):
+        for url, code, says in (("http://192.0.2.1/x", 403, "loopback addresses only"),
+                                ("http://169.254.169.254/latest", 403, "loopback addresses only"),
+                                ("file:///etc/passwd", 400, "http or https"),
+                                ("gopher://127.0.0.1/", 400, "http or https"),
+                                ("http://user:secret@127.0.0.1/", 400, "credentials"),
+                                ("", 400, "")):
+            with self.subTest(url):
+                self.registry.rules["blob"] = self.redirect(lambda _, url=url: url)
+                answer = self.command("pull", self.name)
+                self.assertIn(says, answer["error"])
+                self.assertNotIn("secret", answer["error"])
+                self.assertEqual(self.leftovers(), [])
+                if url:
+                    self.assertEqual(answer["status"], code, answer["error"])
+
+
+class Credentials(FaultCase):
+    def challenge(self, text):
+        self.registry.rules["manifest"] = status(401, ("WWW-Authenticate", text))
+
+    def test_basic(self):
+        self.challenge('Basic realm="test"')
+        self.refused(self.name, status=501, says="user name and a password")
+
+    def test_token_that_does_not_help(self):
+        self.challenge(f'Bearer realm="http://{self.registry.address}/token"')
+        self.refused(self.name, status=403, says="access refused")
+        self.assertEqual(self.registry.count("token"), 1)
+
+    def test_broken_challenges(self):
+        for text in ("Bearer", "Bearer realm", 'Bearer realm="x', "Bearer realm=\"ftp://x/\"", "Bearer ,,",
+                     'Bearer realm="http://192.0.2.1/token"'):
+            with self.subTest(text):
+                self.challenge(text)
+                answer = self.command("pull", self.name)
+                self.assertIn("error", answer)
+                self.assertIn(answer["status"], (400, 403))
+
+    def test_tokens_that_are_none(self):
+        self.challenge(f'Bearer realm="http://{self.registry.address}/token"')
+        for body in (b"", b"{}", b'{"token":""}', b'{"token":"a\\r\\nX-Evil: 1"}', b'{"token":7}',
+                     b'{"token":"' + b"x" * 100_000 + b'"}'):
+            with self.subTest(body[:30]):
+                def give(handler, _, body=body):
+                    handler.answer(200, body)
+                    return True
+                self.registry.rules["token"] = give
+                self.refused(self.name, says="token")
+
+
+class Tls(FaultCase):
+    def setUp(self):
+        super().setUp()
+        key, certificate = self.scratch / "key.pem", self.scratch / "cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=test",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+                       check=True, capture_output=True)
+        self.ca = str(certificate)
+        self.plain = self.registry
+        self.registry = self.serve((certificate, key))
+        self.registry.tags["v1"] = self.image["digest"]
+        self.name = f"{self.registry.address}/team/app:v1"
+
+    def test_with_its_authority(self):
+        self.pull(self.name, PULL_CA=self.ca)
+
+    def test_unknown_authority_is_no_reason_for_plain_http(self):
+        self.refused(self.name, status=502, says="certificate", PULL_RETRIES="0")
+        self.assertEqual(self.registry.requests, [])
+
+    def test_no_way_down_to_plain_http(self):
+        def down(handler, name):
+            handler.answer(307, b"", [("Location", f"http://{self.plain.address}/v2/x/blobs/{name}")])
+            return True
+        self.registry.rules["blob"] = down
+        self.refused(self.name, status=403, says="from HTTPS to plain HTTP", PULL_CA=self.ca)
+        self.registry.rules = {"manifest": status(401, (
+            "WWW-Authenticate", f'Bearer realm="http://{self.plain.address}/token"'))}
+        self.refused(self.name, status=403, says="not reached over HTTPS", PULL_CA=self.ca)
+        self.assertEqual(self.plain.requests, [])
+
+
+if __name__ == "__main__":
+    pull_case.main()
