@@ -1,7 +1,8 @@
 // Losses: what could not be passed on, summed by place and endpoint until a record has said it.
 //
-// Thread-safe. The kernel counts its own losses (raind_lost) and says most of them in LOST events;
-// what the counter is ahead of the events for a whole round is said by us.
+// Thread-safe. The kernel counts its own losses (raind_lost) and says most of them in LOST events,
+// an endpoint's with its next record. What its counters are ahead of the events for kPatience
+// rounds is said by us, without a container.
 #pragma once
 
 #include <array>
@@ -20,13 +21,15 @@
 
 namespace raind::flow {
 
-// Per kind of loss, how much of the kernel's counter has been said.
+// Per kind of loss, how much of the kernel's counters has been said.
 using KernelSaid = std::array<std::uint64_t, RAIND_MAX_LOST>;
 
 class Losses {
   public:
+    static constexpr std::size_t kPatience = 3;
+
     // `said` is what an earlier process said of counters that outlive it.
-    explicit Losses(const KernelSaid& said) : said_(said), seen_(said) {}
+    explicit Losses(const KernelSaid& said) : said_(said) { seen_.fill(said); }
 
     void add(const std::string& where, std::uint64_t count, std::uint32_t ep_id = 0);
     // A LOST event of the kernel.
@@ -44,9 +47,10 @@ class Losses {
 
     mutable std::mutex mutex_;  // guards all below
     std::map<std::pair<std::string, std::uint32_t>, std::uint64_t> waiting_;
-    KernelSaid said_{};   // by events and by us
-    KernelSaid ahead_{};  // of said_, what we said before an event did
-    KernelSaid seen_{};   // counters at the last round
+    // By the kind under which the kernel says it (kind_said()).
+    KernelSaid said_{};                         // by events and by us
+    KernelSaid ahead_{};                        // of said_, what we said before an event did
+    std::array<KernelSaid, kPatience> seen_{};  // counters of the last rounds, oldest first
 };
 
 }  // namespace raind::flow

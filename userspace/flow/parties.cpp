@@ -66,17 +66,23 @@ Party by_class(std::uint32_t identity, const IpAddress& ip) {
     return party;
 }
 
+Party nobody(const IpAddress& ip) {
+    Party party;
+    party.kind = "unknown";
+    party.ip = ip;
+    return party;
+}
+
 Party source_of(const raind_event& event, const Snapshot& identities, IpAddress& claimed) {
     const IpAddress ip = address_of(event.src);
-    if (event.src_ep == 0) {
-        if (!forged_outside(event.reason))
-            return by_class(event.src_identity, ip);
+    // Here the endpoint id of the event is what the claimed address stands for.
+    if (forged_outside(event.reason)) {
         claimed = ip;
-        Party party;
-        party.kind = "unknown";
-        party.ip = ip;
-        return party;
+        return nobody(ip);
     }
+    if (event.src_ep == 0)
+        return event.src_identity == RAIND_ID_UNKNOWN ? nobody(ip)
+                                                      : by_class(event.src_identity, ip);
     Party party = by_endpoint(event.src_ep, ip, identities);
     if (party.endpoint == nullptr) {
         // Whoever it was, it was not the address that it claimed.
@@ -117,6 +123,10 @@ Party destination_of(const raind_event& event, const Snapshot& identities) {
 }
 
 std::string_view kind_of(const raind_event& event, const Parties& parties) {
+    if (forged_outside(event.reason))
+        return "north-south";
+    if (parties.src.kind == "unknown" || parties.dst.kind == "unknown")
+        return "unknown";
     if (parties.src.is_container() && parties.dst.is_container())
         return "east-west";
     if ((event.flags & RAIND_EVF_EAST_WEST) != 0)
@@ -131,6 +141,8 @@ std::string_view kind_of(const raind_event& event, const Parties& parties) {
 }
 
 std::string_view direction_of(const raind_event& event, const Parties& parties) {
+    if (forged_outside(event.reason))
+        return "ingress";
     if (parties.kind == "east-west")
         return "east-west";
     if ((event.flags & RAIND_EVF_OUT) != 0)

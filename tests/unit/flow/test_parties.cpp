@@ -62,6 +62,19 @@ TEST_CASE("the sender's own addresses are no claim, foreign ones are") {
     CHECK(resolve(event).src.ip.is_zero());
 }
 
+TEST_CASE("a frame from no endpoint has no known sender") {
+    raind_event event = deny();
+    event.reason = RAIND_R_NO_ENDPOINT;
+    event.src_ep = 0;
+    event.src_identity = 0;
+    event.dst_ep = 0;
+    event.dst_identity = 0;
+    event.flags = RAIND_EVF_OUT;
+    CHECK(resolve(event).src.kind == "unknown");
+    CHECK(resolve(event).kind == "unknown");
+    CHECK(resolve(event).direction == "egress");
+}
+
 TEST_CASE("protocol names") {
     raind_event event = allow();
     CHECK(proto_name(event) == "TCP");

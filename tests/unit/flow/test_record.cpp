@@ -161,15 +161,15 @@ TEST_CASE("an impersonation is recorded against the port that tried, never under
 TEST_CASE("an address from outside its port names nobody") {
     Fixture f;
     raind_event event = deny();
-    event.reason = RAIND_R_UNSTAMPED;
-    event.src_ep = 0;
-    event.src_identity = 267;
-    event.flags = RAIND_EVF_IN;
+    event.reason = RAIND_R_UNSTAMPED;  // with the endpoint that the address stands for
+    event.rule = 0;
     const std::string line = f.netflow(event);
     CHECK(line.find(R"("src":{"kind":"unknown","ip":"10.166.0.1","port":40112})") !=
           std::string::npos);
     CHECK(line.find(R"("claimed_ip":"10.166.0.1")") != std::string::npos);
     CHECK(line.find("\"web\"") == std::string::npos);
+    CHECK(line.find(R"("kind":"north-south","verdict":"deny")") != std::string::npos);
+    CHECK(line.find(R"("direction":"ingress")") != std::string::npos);
 }
 
 TEST_CASE("under audit the packet passed") {
@@ -209,7 +209,7 @@ TEST_CASE("what is not known is said") {
     event.family = 0;
     event.proto = 0;
     event.reason = RAIND_R_VLAN;
-    event.flags = 0;
+    event.flags = RAIND_EVF_OUT;
     event.src = {};
     event.dst = {};
     event.sport = 0;
