@@ -49,10 +49,18 @@ bool identity_refused(const HttpAnswer& answer) {
     return (answer.status == 401 || answer.status == 403) && !answer.body.starts_with('{');
 }
 
-int exit_for(const std::string& code) {
-    if (code == "command_not_found")
+// Why a command could not be begun has exit codes of its own. The runtime's texts for that start
+// with `exec: "NAME": `; a code of the answer says the same.
+int exit_for(const std::string& code, const std::string& message) {
+    const auto says = [&message](std::string_view text) {
+        return message.find(text) != std::string::npos;
+    };
+    const bool launch = says("exec: \"");
+    if (code == "command_not_found" ||
+        (launch && (says("executable file not found") || says("o such file or directory"))))
         return kExitCommandNotFound;
-    if (code == "command_not_executable" || code == "command_cannot_be_invoked")
+    if (code == "command_not_executable" ||
+        (launch && (says("ermission denied") || says("xec format error"))))
         return kExitCannotInvoke;
     return kExitFailed;
 }
@@ -109,7 +117,7 @@ CliError answer_error(const HttpAnswer& answer, const std::string& attempt) {
                                                          : terminal_safe_lines(message),
                                          terminal_safe(details_of(*envelope))),
                              hint_for(message));
-    error.exit_code = exit_for(string_field(*envelope, "code"));
+    error.exit_code = exit_for(string_field(*envelope, "code"), message);
     const std::string id = string_field(*envelope, "request_id");
     error.request_id = terminal_safe(id.empty() ? answer.request_id : id);
     return error;

@@ -43,6 +43,19 @@ TEST_CASE("codes that have an exit code of their own") {
     CHECK(error(500, R"({"code":"command_not_found","message":"x"})").exit_code == 127);
     CHECK(error(500, R"({"code":"command_not_executable","message":"x"})").exit_code == 126);
     CHECK(error(500, R"({"code":"internal","message":"x"})").exit_code == 1);
+    // As the runtime words it.
+    const auto launch = [](const std::string& text) {
+        return error(404, R"({"code":"not_found","message":"service failed: exec: \"a\": )" + text +
+                              R"("})")
+            .exit_code;
+    };
+    CHECK(launch("executable file not found in $PATH (a: not found in PATH)") == 127);
+    CHECK(launch("/a: No such file or directory") == 127);
+    CHECK(launch("/a: Permission denied") == 126);
+    CHECK(launch("/a: Exec format error") == 126);
+    CHECK(launch("container: a not found") == 1);
+    CHECK(error(404, R"({"code":"not_found","message":"layer: No such file or directory"})")
+              .exit_code == 1);
 }
 
 TEST_CASE("a refused identity is trouble with the connection, a refused request is not") {
