@@ -38,7 +38,8 @@ RAIND_LEAF __u64 life_of(__u8 proto, __u8 state) {
 }
 
 RAIND_LEAF int expired(const struct raind_ctval* v, __u8 proto, __u64 now) {
-    return now > v->last && now - v->last > life_of(proto, v->state);
+    /* signed: another CPU may have written a later time than this packet's */
+    return (__s64)(now - v->last) > (__s64)life_of(proto, v->state);
 }
 
 RAIND_LEAF __u8 end_of(const struct raind_ctval* v) {

@@ -50,7 +50,7 @@ enum class Before {
     CommitSweep,  // the same, with it
     Age,          // all flows become `number` milliseconds older
     Restart,      // endpoints[number] gets a new ep_id
-    Withdraw,     // endpoints[number] is gone
+    Withdraw,     // endpoints[number] is gone, its flows with it
     Sweep,        // the periodic sweep
     Fill,         // the flow table gets `number` foreign entries
 };
