@@ -105,7 +105,8 @@ class Evaluator {
     raind_reason judge_flow(Work& work);
     raind_reason known_flow(Work& work, bool& decided);
     raind_reason new_flow(Work& work);
-    bool still_permitted(Flow& flow) const;
+    Flow make_flow(const Work& work, const Verdict& verdict, bool published) const;
+    Verdict judge_again(Flow& flow) const;
     bool expired(const FlowKey& key, const Flow& flow) const;
     void deliver(Work& work) const;
     void record_denial(Work& work);

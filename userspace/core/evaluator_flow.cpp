@@ -27,7 +27,7 @@ SweepCounts Evaluator::rejudge() {
     auto& flows = flows_.flows();
     for (auto it = flows.begin(); it != flows.end();) {
         ++counts.walked;
-        const bool cut = it->second.generation != generation_ && !still_permitted(it->second);
+        const bool cut = it->second.generation != generation_ && judge_again(it->second).denied();
         ++(cut ? counts.cut : counts.kept);
         it = cut ? flows.erase(it) : std::next(it);
     }
@@ -55,9 +55,9 @@ bool Evaluator::expired(const FlowKey& key, const Flow& flow) const {
 }
 
 // Judges again in the opener's direction; a permitted flow belongs to the new generation.
-bool Evaluator::still_permitted(Flow& flow) const {
+Verdict Evaluator::judge_again(Flow& flow) const {
     if (policy_ == nullptr)
-        return false;
+        return {.reason = RAIND_R_NO_GENERATION};
     const Verdict verdict = policy_->judge({
         .source = flow.opener.identity,
         .destination = flow.other.identity,
@@ -69,12 +69,12 @@ bool Evaluator::still_permitted(Flow& flow) const {
         .published = flow.published,
     });
     if (verdict.denied())
-        return false;
+        return verdict;
     flow.rule = verdict.rule;
     flow.match_class = verdict.match_class;
     flow.audit = verdict.verdict == RAIND_V_AUDIT;
     flow.generation = generation_;
-    return true;
+    return verdict;
 }
 
 raind_reason Evaluator::judge_flow(Work& work) {
@@ -100,10 +100,16 @@ raind_reason Evaluator::known_flow(Work& work, bool& decided) {
         return RAIND_R_NONE;
     }
     decided = true;
-    if (flow->generation != generation_ && !still_permitted(*flow)) {
-        flows_.erase(work.key.key);
-        work.event = RAIND_EV_CUT;
-        return RAIND_R_CUT;
+    if (flow->generation != generation_) {
+        // The record of a cut names the rule that takes the permission away.
+        const Verdict verdict = judge_again(*flow);
+        if (verdict.denied()) {
+            work.rule = verdict.rule;
+            work.match_class = verdict.match_class;
+            work.event = RAIND_EV_CUT;
+            flows_.erase(work.key.key);
+            return RAIND_R_CUT;
+        }
     }
     advance_flow(*flow, work.packet, reply, now_);
     work.rule = flow->rule;
@@ -111,6 +117,26 @@ raind_reason Evaluator::known_flow(Work& work, bool& decided) {
     work.slow = flow->inbound;
     work.permitted = true;
     return RAIND_R_ESTABLISHED;
+}
+
+Flow Evaluator::make_flow(const Work& work, const Verdict& verdict, bool published) const {
+    Flow flow;
+    flow.opener = work.source;
+    flow.other = work.destination;
+    flow.opener_address = work.packet.source;
+    flow.other_address = work.packet.destination;
+    flow.protocol = work.packet.protocol;
+    flow.opener_is_b = work.key.source_is_b;
+    flow.inbound = work.inbound();
+    flow.published = published;
+    flow.audit = verdict.verdict == RAIND_V_AUDIT;
+    flow.endpoint_flags = work.endpoint->flags;
+    flow.generation = generation_;
+    flow.rule = verdict.rule;
+    flow.match_class = verdict.match_class;
+    flow.policy_port = work.packet.policy_port;
+    flow.last = now_;
+    return flow;
 }
 
 raind_reason Evaluator::new_flow(Work& work) {
@@ -140,22 +166,7 @@ raind_reason Evaluator::new_flow(Work& work) {
         return verdict.reason;
     if (flows_.full())
         return RAIND_R_CT_FULL;
-    Flow flow;
-    flow.opener = work.source;
-    flow.other = work.destination;
-    flow.opener_address = packet.source;
-    flow.other_address = packet.destination;
-    flow.protocol = packet.protocol;
-    flow.opener_is_b = work.key.source_is_b;
-    flow.inbound = work.inbound();
-    flow.published = question.published;
-    flow.audit = verdict.verdict == RAIND_V_AUDIT;
-    flow.endpoint_flags = work.endpoint->flags;
-    flow.generation = generation_;
-    flow.rule = verdict.rule;
-    flow.match_class = verdict.match_class;
-    flow.policy_port = packet.policy_port;
-    flow.last = now_;
+    const Flow flow = make_flow(work, verdict, question.published);
     flows_.insert(work.key.key, flow);
     work.slow = flow.inbound;
     work.permitted = true;

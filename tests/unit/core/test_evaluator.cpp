@@ -236,6 +236,7 @@ TEST_CASE("a commit that takes a permission away cuts the flow, others go on") {
     const Judgement cut = lab.tcp(lab.db, lab.web.ip4, 80, 1, kSyn | kAck);
     CHECK(cut.reason == RAIND_R_CUT);
     CHECK(cut.event == RAIND_EV_CUT);
+    CHECK(cut.rule == RAIND_RULE_EW_DEFAULT);
     CHECK(cut.delivery == Delivery::Answer);
     CHECK_FALSE(cut.flow);
     const Judgement goes_on = lab.tcp(lab.web, lab.db.ip4, 2, 81, kAck);
