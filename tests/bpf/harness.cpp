@@ -63,6 +63,11 @@ Result<std::unique_ptr<Harness>> Harness::make() {
     return out;
 }
 
+Harness::~Harness() {
+    if (!bpffs_.empty())
+        ::umount2(bpffs_.c_str(), MNT_DETACH);
+}
+
 // The flow table's size is fixed at load: another size needs other maps.
 Status Harness::load(std::uint32_t flow_entries) {
     if (datapath_ && flow_entries == flow_entries_)

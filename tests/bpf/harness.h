@@ -34,6 +34,9 @@ class Harness {
     static constexpr std::size_t kPorts = 4;
 
     static Result<std::unique_ptr<Harness>> make();
+    ~Harness();
+    Harness(const Harness&) = delete;
+    Harness& operator=(const Harness&) = delete;
 
     // An empty datapath with this world in it.
     Status reset(const World& world);

@@ -55,6 +55,17 @@ Result<bool> runs_first(std::uint32_t ifindex, int type, int program) {
     return !ids.empty() && ids.front() == ours;
 }
 
+// The kernel ends an unpinned link some time later; detaching takes the program off at once.
+Status end_link(const std::filesystem::path& pin) {
+    const UniqueFd link(::bpf_obj_get(pin.c_str()));
+    if (!link)
+        return errno == ENOENT ? Status() : os_error("open pin " + pin.string());
+    // ENOLINK: its device is gone
+    if (::bpf_link_detach(link.get()) != 0 && errno != ENOLINK)
+        return os_error("detach " + pin.string());
+    return unpin(pin);
+}
+
 }  // namespace
 
 bool TcxAttacher::supported() {
@@ -105,7 +116,7 @@ Status TcxAttacher::attach(const std::string& interface, std::uint32_t ifindex) 
     const auto undo = [&](Error error) {
         for (const std::string& pin : made) {
             // the error that is being reported matters more
-            if (const Status undone = unpin(datapath_.pins().link(pin)); !undone)
+            if (const Status undone = end_link(datapath_.pins().link(pin)); !undone)
                 error = std::move(error).context(undone.error().message());
         }
         return std::move(error).context("attach programs to " + interface);
@@ -130,7 +141,7 @@ Status TcxAttacher::attach(const std::string& interface, std::uint32_t ifindex) 
 
 Status TcxAttacher::detach(const std::string& interface) {
     for (const Hook& hook : hooks(interface))
-        RAIND_CHECK(unpin(datapath_.pins().link(hook.pin)));
+        RAIND_CHECK(end_link(datapath_.pins().link(hook.pin)));
     return {};
 }
 
