@@ -1,10 +1,13 @@
 #include "tests/bpf/harness.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <linux/pkt_cls.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "userspace/bpf/convert.h"
 #include "userspace/core/packet.h"
@@ -47,6 +50,10 @@ raind_ctkey flow_key(const core::Packet& packet) {
 }  // namespace
 
 Result<std::unique_ptr<Harness>> Harness::make() {
+    if (::geteuid() != 0) {
+        std::puts("SKIP: BPF programs need root");
+        std::exit(77);
+    }
     if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0)
         return os_error("make namespaces");
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)

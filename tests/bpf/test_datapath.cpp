@@ -281,6 +281,26 @@ TEST_CASE("a restart finds everything as it was") {
     CHECK(must(endpoints.endpoints()).size() == 3);
 }
 
+TEST_CASE("other programs on the pins are replaced, another layout is refused") {
+    const std::filesystem::path root = harness().bpffs() / "other";
+    must(make_dirs(root));
+    const bpf::LoadOptions options{
+        .bpffs = root, .flow_entries = 64, .ring_flow = 4096, .ring_deny = 4096};
+    auto first = must(bpf::Datapath::load(options));
+    must(bpf::repin(first->to_fd(), first->pins().program("raind_from")));
+    CHECK(must(bpf::Datapath::load(options))->programs_replaced());
+    CHECK(!must(bpf::Datapath::load(options))->programs_replaced());
+
+    const UniqueFd foreign(::bpf_map_create(BPF_MAP_TYPE_ARRAY, "raind_beat", 4, 8, 1, nullptr));
+    REQUIRE(foreign.valid());
+    must(bpf::repin(foreign.get(), first->pins().map("raind_beat")));
+    const auto refused = bpf::Datapath::load(options);
+    REQUIRE(!refused.has_value());
+    CHECK(refused.error().code() == Errc::Conflict);
+    must(first->pins().remove_all());
+    CHECK(std::filesystem::is_empty(root));
+}
+
 namespace {
 
 struct Field {

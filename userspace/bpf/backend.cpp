@@ -5,6 +5,7 @@
 #include "raind/abi/names.h"
 
 #include "userspace/bpf/tcx_attacher.h"
+#include "userspace/common/log.h"
 
 namespace raind::bpf {
 
@@ -71,8 +72,10 @@ Status EbpfBackend::publish_identity(const core::CompiledIdentity& identity,
 }
 
 Result<core::SweepCounts> EbpfBackend::commit(const core::CompiledSet& set) {
-    RAIND_CHECK(endpoints_.set_rule_names(set.table));
     RAIND_CHECK(committer_.apply(set));
+    // names are for people who dump maps: no reason to fail what is in force already
+    if (const Status named = endpoints_.set_rule_names(set.table); !named)
+        log::warning("rule names: {}", named.error().message());
     return committer_.rejudge();
 }
 
@@ -82,7 +85,9 @@ Result<core::AppliedPolicy> EbpfBackend::applied() {
 
 Result<core::SweepCounts> EbpfBackend::sweep() {
     RAIND_CHECK(sweeper_->heartbeat());
-    RAIND_TRY(const raind_sweep_args done, sweeper_->run(RAIND_SWEEP_PERIODIC));
+    // rejudging finds nothing to do unless the daemon died between a commit and its sweep
+    RAIND_TRY(const raind_sweep_args done,
+              sweeper_->run(RAIND_SWEEP_PERIODIC | RAIND_SWEEP_REJUDGE));
     return core::SweepCounts{done.visited, done.expired, done.kept, done.cut};
 }
 
