@@ -55,7 +55,7 @@ std::optional<HeadRefusal> read_request_line(std::string_view line, RequestHead&
         return HeadRefusal{400, "malformed method"};
     if (version != "HTTP/1.1")
         return HeadRefusal{505, "HTTP version not supported"};
-    if (!head.target.starts_with('/') || head.target.find_first_of(" #\x7f") != std::string::npos)
+    if (!head.target.starts_with('/') || head.target.find_first_of(" \t#\x7f") != std::string::npos)
         return HeadRefusal{400, "malformed request target"};
     const std::size_t mark = head.target.find('?');
     head.path = head.target.substr(0, mark);
