@@ -131,11 +131,15 @@ TEST_CASE("a container that changes its MAC address reaches nobody and moves no 
     TestContainer web(host, 1);
     TestContainer db(host, 2);
     CHECK(attempt_patiently(web.netns, {"icmp", "10.166.0.254"}) == "ok");
+    ProbeServer on_host(host.netns);
     auto socket = must(net::NetlinkSocket::open(web.netns));
     const int index = must(net::get_link(socket, "eth0")).index;
     for (const auto& claimed : {mac("02:00:00:00:00:77"), db.port.mac}) {
         must(net::change_link(socket, index, {.mac = claimed}));
         CHECK(attempt(web.netns, {"icmp", "10.166.0.254"}) == "timeout");
+        // Not only is the answer lost: nothing comes in.
+        CHECK(attempt(web.netns, {"udp", "10.166.0.254", "8080"}) == "timeout");
+        CHECK(on_host.log().find("from") == std::string::npos);
         CHECK(must(host.network->verify_endpoint(db.port)).empty());
         CHECK(attempt_patiently(host.netns, {"icmp", db.ip4}) == "ok");
     }
