@@ -1,0 +1,421 @@
+#include "droplet/commands.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "droplet/arguments.h"
+#include "droplet/container.h"
+#include "droplet/shim.h"
+#include "droplet/supervise.h"
+#include "droplet/syscalls.h"
+#include "userspace/common/json.h"
+
+namespace raind::droplet {
+
+namespace {
+
+constexpr int kExecFailure = 255;  // keeps droplet's own failures apart from a program's 1
+
+struct Session {
+    std::string root;
+    CgroupManager cgroups = CgroupManager::Cgroupfs;
+    Logger log;
+};
+
+constexpr std::array kGlobalOptions{
+    OptionSpec{"root", 0, OptionKind::Value, "state folder (/run/droplet)"},
+    OptionSpec{"log", 0, OptionKind::Value, "file for errors and warnings"},
+    OptionSpec{"log-format", 0, OptionKind::Value, "text or json"},
+    OptionSpec{"log-level", 0, OptionKind::Value, "error, warning or debug"},
+    OptionSpec{"debug", 0, OptionKind::Flag, "same as --log-level debug"},
+    OptionSpec{"systemd-cgroup", 0, OptionKind::Flag, "not supported yet"},
+    OptionSpec{"cgroup-manager", 0, OptionKind::Value, "cgroupfs or disabled"},
+    OptionSpec{"rootless", 0, OptionKind::Value, "accepted"},
+    OptionSpec{"criu", 0, OptionKind::Value, "accepted"},
+    OptionSpec{"version", 'v', OptionKind::Flag, "show the version"},
+    OptionSpec{"help", 'h', OptionKind::Flag, "show this help"},
+};
+
+constexpr OptionSpec kHelp{"help", 'h', OptionKind::Flag, "show this help"};
+constexpr OptionSpec kBundle{"bundle", 'b', OptionKind::Value, "folder of config.json (.)"};
+constexpr OptionSpec kConfig{"config", 'f', OptionKind::Value, "another configuration file"};
+constexpr OptionSpec kPidFile{"pid-file", 0, OptionKind::Value, "write the process id there"};
+constexpr OptionSpec kPreserve{"preserve-fds", 0, OptionKind::Value, "descriptors after 2 to keep"};
+constexpr OptionSpec kNoKeyring{"no-new-keyring", 0, OptionKind::Flag, "keep the session keyring"};
+constexpr OptionSpec kConsole{"console-socket", 0, OptionKind::Value, "not supported yet"};
+constexpr OptionSpec kPidfd{"pidfd-socket", 0, OptionKind::Value, "not supported yet"};
+constexpr OptionSpec kNoPivot{"no-pivot", 0, OptionKind::Flag, "not supported yet"};
+constexpr OptionSpec kForce{"force", 'f', OptionKind::Flag, "kill it first"};
+constexpr OptionSpec kAll{"all", 'a', OptionKind::Flag, "every process of the container"};
+constexpr OptionSpec kDetach{"detach", 'd', OptionKind::Flag, "return when it runs"};
+
+constexpr std::array kCreateOptions{kHelp,      kBundle,  kConfig, kPidFile, kPreserve,
+                                    kNoKeyring, kConsole, kPidfd,  kNoPivot};
+constexpr std::array kRunOptions{
+    kHelp,
+    kBundle,
+    kConfig,
+    kPidFile,
+    kPreserve,
+    kNoKeyring,
+    kConsole,
+    kPidfd,
+    kNoPivot,
+    kDetach,
+    OptionSpec{"keep", 0, OptionKind::Flag, "do not delete it at the end"},
+    OptionSpec{"no-subreaper", 0, OptionKind::Flag, "do not adopt its children"}};
+constexpr std::array kIdOptions{kHelp};
+constexpr std::array kKillOptions{kHelp, kAll};
+constexpr std::array kDeleteOptions{kHelp, kForce};
+constexpr std::array kListOptions{
+    kHelp, OptionSpec{"format", 'f', OptionKind::Value, "table, default or json"},
+    OptionSpec{"quiet", 'q', OptionKind::Flag, "ids only"}};
+constexpr std::array kExecOptions{
+    kHelp,
+    kPidFile,
+    kPreserve,
+    kDetach,
+    kConsole,
+    kPidfd,
+    OptionSpec{"process", 'p', OptionKind::Value, "file with a process object"},
+    OptionSpec{"tty", 't', OptionKind::Flag, "not supported yet"},
+    OptionSpec{"cwd", 0, OptionKind::Value, "working directory"},
+    OptionSpec{"env", 'e', OptionKind::List, "NAME=VALUE"},
+    OptionSpec{"user", 'u', OptionKind::Value, "UID[:GID]"},
+    OptionSpec{"additional-gids", 'g', OptionKind::List, "further groups"},
+    OptionSpec{"cap", 'c', OptionKind::List, "further capabilities"},
+    OptionSpec{"no-new-privs", 0, OptionKind::Flag, "set no_new_privs"},
+    OptionSpec{"ignore-paused", 0, OptionKind::Flag, "accepted"}};
+constexpr std::array kShimOptions{
+    kHelp, kBundle,
+    // The place of the global option does not matter to the daemon.
+    OptionSpec{"root", 0, OptionKind::Value, "state folder"},
+    OptionSpec{"log-path", 0, OptionKind::Value, "the container's log"},
+    OptionSpec{"log-max-size", 0, OptionKind::Value, "bytes of one log file (10 MiB)"},
+    OptionSpec{"log-files", 0, OptionKind::Value, "number of log files (3)"},
+    OptionSpec{"ready-fd", 0, OptionKind::Value, "descriptor for the result of create"}};
+
+// Options that the specification has and this version refuses by name.
+Status refuse_options(const Arguments& arguments) {
+    for (const std::string_view name :
+         {"console-socket", "pidfd-socket", "no-pivot", "tty", "systemd-cgroup"})
+        if (arguments.flag(name))
+            return Error(Errc::Unsupported, "--" + std::string(name) + " is not supported yet");
+    return {};
+}
+
+Result<std::string> only_id(const Arguments& arguments, const std::string& usage) {
+    if (arguments.words().size() != 1)
+        return Error(Errc::InvalidArgument, "exactly one container id is needed. usage: " + usage);
+    std::string id(arguments.words()[0]);
+    RAIND_CHECK(check_container_id(id));
+    return id;
+}
+
+std::string default_bundle(const std::string& id) {
+    const char* root = std::getenv("RAIND_ROOT_DIR");
+    return root != nullptr && *root != '\0' ? std::string(root) + "/" + id : std::string(".");
+}
+
+Result<CreateOptions> create_options(const Arguments& arguments, const Session& session,
+                                     const std::string& usage) {
+    RAIND_CHECK(refuse_options(arguments));
+    CreateOptions options;
+    RAIND_TRY(options.id, only_id(arguments, usage));
+    options.root = session.root;
+    options.cgroups = session.cgroups;
+    options.bundle = arguments.value("bundle", default_bundle(options.id));
+    options.config = arguments.value("config");
+    options.pid_file = arguments.value("pid-file");
+    options.new_keyring = !arguments.flag("no-new-keyring");
+    RAIND_TRY(options.preserve_fds,
+              parse_number("preserve-fds", arguments.value("preserve-fds", "0"), 0, 1024));
+    close_all_but(3 + options.preserve_fds + 1024 * (std::getenv("LISTEN_FDS") != nullptr), {});
+    return options;
+}
+
+Result<int> command_create(const Arguments& arguments, Session& session) {
+    RAIND_TRY(const CreateOptions options,
+              create_options(arguments, session, "droplet create --bundle DIR ID"));
+    Progress progress;
+    RAIND_CHECK(create_container(options, session.log, progress));
+    return 0;
+}
+
+Result<int> command_start(const Arguments& arguments, Session& session) {
+    RAIND_TRY(const std::string id, only_id(arguments, "droplet start ID"));
+    Progress progress;
+    RAIND_CHECK(start_container(session.root, id, session.log, progress));
+    return 0;
+}
+
+Result<int> command_run(const Arguments& arguments, Session& session) {
+    RAIND_TRY(const CreateOptions options,
+              create_options(arguments, session, "droplet run [--detach] --bundle DIR ID"));
+    const bool detach = arguments.flag("detach");
+    if (!detach) {
+        hold_signals();
+        if (!arguments.flag("no-subreaper"))
+            ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    }
+    Progress progress;
+    RAIND_TRY(const Created created, create_container(options, session.log, progress));
+    if (auto started = start_container(session.root, options.id, session.log, progress); !started) {
+        static_cast<void>(
+            delete_container(session.root, options.id, DeleteMode::Force, session.log));
+        return std::move(started.error());
+    }
+    if (detach)
+        return 0;
+    const int status = supervise(created.init.pid, created.pidfd.get());
+    if (!arguments.flag("keep"))
+        RAIND_CHECK(delete_container(session.root, options.id, DeleteMode::Force, session.log));
+    return status;
+}
+
+Result<int> command_state(const Arguments& arguments, Session& session) {
+    RAIND_TRY(const std::string id, only_id(arguments, "droplet state ID"));
+    RAIND_TRY(const std::string json, container_state(session.root, id));
+    std::printf("%s\n", json.c_str());
+    return 0;
+}
+
+Result<int> command_kill(const Arguments& arguments, Session& session) {
+    const auto& words = arguments.words();
+    if (words.empty() || words.size() > 2)
+        return Error(Errc::InvalidArgument,
+                     "one container id and at most one signal. usage: droplet kill ID [SIGNAL]");
+    RAIND_CHECK(check_container_id(words[0]));
+    const std::string_view name = words.size() == 2 ? words[1] : "TERM";
+    const auto signal = signal_number(name);
+    if (!signal)
+        return Error(Errc::InvalidArgument, "unknown signal \"" + std::string(name) + "\"");
+    RAIND_CHECK(kill_container(session.root, std::string(words[0]), *signal,
+                               arguments.flag("all") ? KillScope::All : KillScope::Init));
+    return 0;
+}
+
+Result<int> command_delete(const Arguments& arguments, Session& session) {
+    RAIND_TRY(const std::string id, only_id(arguments, "droplet delete [--force] ID"));
+    RAIND_CHECK(delete_container(session.root, id,
+                                 arguments.flag("force") ? DeleteMode::Force : DeleteMode::Stopped,
+                                 session.log));
+    return 0;
+}
+
+Result<int> command_exec(const Arguments& arguments, Session& session) {
+    RAIND_CHECK(refuse_options(arguments));
+    if (arguments.words().empty())
+        return Error(Errc::InvalidArgument,
+                     "a container id is needed. usage: droplet exec [options] ID CMD...");
+    ExecOptions options;
+    options.root = session.root;
+    options.id = arguments.words()[0];
+    RAIND_CHECK(check_container_id(options.id));
+    options.args.assign(arguments.words().begin() + 1, arguments.words().end());
+    options.process_file = arguments.value("process");
+    options.cwd = arguments.value("cwd");
+    options.env = arguments.list("env");
+    if (arguments.flag("user"))
+        options.user = arguments.value("user");
+    for (const std::string& gid : arguments.list("additional-gids")) {
+        RAIND_TRY(const int number, parse_number("additional-gids", gid, 0, INT32_MAX));
+        options.additional_gids.push_back(static_cast<std::uint32_t>(number));
+    }
+    options.caps = arguments.list("cap");
+    options.no_new_privs = arguments.flag("no-new-privs");
+    options.pid_file = arguments.value("pid-file");
+    RAIND_TRY(options.preserve_fds,
+              parse_number("preserve-fds", arguments.value("preserve-fds", "0"), 0, 1024));
+    close_all_but(3 + options.preserve_fds, {});
+    const bool detach = arguments.flag("detach");
+    if (!detach)
+        hold_signals();
+    Progress progress;
+    RAIND_TRY(const Executed executed, exec_in_container(options, progress));
+    return detach ? 0 : supervise(executed.pid, executed.pidfd.get());
+}
+
+Result<int> command_list(const Arguments& arguments, Session& session) {
+    RAIND_TRY(const auto entries, list_containers(session.root, session.log));
+    const std::string format = arguments.value("format", "table");
+    if (format != "table" && format != "default" && format != "json")
+        return Error(Errc::InvalidArgument, "--format: expected table, default or json");
+    if (arguments.flag("quiet")) {
+        for (const ListEntry& entry : entries)
+            std::printf("%s\n", entry.id.c_str());
+    } else if (format == "json") {
+        Json list = Json::array();
+        for (const ListEntry& entry : entries)
+            list.push_back({{"id", entry.id},
+                            {"pid", entry.pid},
+                            {"status", entry.status},
+                            {"bundle", entry.bundle},
+                            {"created", entry.created},
+                            {"owner", "root"}});
+        std::printf("%s\n", dump_json(list).c_str());
+    } else {
+        std::printf("%-15s %-15s %-8s %s\n", "ID", "STATUS", "PID", "BUNDLE");
+        for (const ListEntry& entry : entries)
+            std::printf("%-15s %-15s %-8d %s\n", entry.id.c_str(), entry.status.c_str(), entry.pid,
+                        entry.bundle.c_str());
+    }
+    return 0;
+}
+
+Result<int> command_shim(const Arguments& arguments, Session& session) {
+    ShimOptions options;
+    RAIND_TRY(options.id, only_id(arguments, "droplet shim --bundle DIR --log-path FILE ID"));
+    options.root = arguments.value("root", session.root);
+    options.bundle = arguments.value("bundle", default_bundle(options.id));
+    options.log_path = arguments.value("log-path");
+    if (options.log_path.empty())
+        return Error(Errc::InvalidArgument, "--log-path is needed");
+    RAIND_TRY(
+        const int size,
+        parse_number("log-max-size", arguments.value("log-max-size", "10485760"), 4096, INT32_MAX));
+    options.log_max_size = static_cast<std::size_t>(size);
+    RAIND_TRY(options.log_files,
+              parse_number("log-files", arguments.value("log-files", "3"), 1, 1000));
+    if (arguments.flag("ready-fd")) {
+        RAIND_TRY(options.ready_fd,
+                  parse_number("ready-fd", arguments.value("ready-fd"), 3, 1048576));
+    }
+    return run_shim(options, session.log);
+}
+
+using Handler = Result<int> (*)(const Arguments&, Session&);
+
+struct Command {
+    std::string_view name;
+    std::string_view usage;
+    std::span<const OptionSpec> options;
+    Mixing mixing;
+    Handler run;
+};
+
+constexpr std::array kCommands{
+    Command{"create", "[options] ID", kCreateOptions, Mixing::Free, command_create},
+    Command{"start", "ID", kIdOptions, Mixing::Free, command_start},
+    Command{"run", "[options] ID", kRunOptions, Mixing::Free, command_run},
+    Command{"state", "ID", kIdOptions, Mixing::Free, command_state},
+    Command{"kill", "[options] ID [SIGNAL]", kKillOptions, Mixing::Free, command_kill},
+    Command{"delete", "[options] ID", kDeleteOptions, Mixing::Free, command_delete},
+    Command{"exec", "[options] ID CMD...", kExecOptions, Mixing::StopAtWord, command_exec},
+    Command{"list", "[options]", kListOptions, Mixing::Free, command_list},
+    Command{"shim", "[options] ID", kShimOptions, Mixing::Free, command_shim},
+};
+
+constexpr std::array<std::string_view, 12> kLater{"ps",         "pause",    "resume", "update",
+                                                  "events",     "features", "spec",   "mounts",
+                                                  "checkpoint", "restore",  "attach", "init"};
+
+void print_options(std::span<const OptionSpec> table) {
+    for (const OptionSpec& option : table) {
+        const std::string letter = option.letter == 0 ? "   " : std::string(", -") + option.letter;
+        std::printf("  --%s%s  %s\n", std::string(option.name).c_str(), letter.c_str(),
+                    std::string(option.help).c_str());
+    }
+}
+
+void print_help() {
+    std::printf("usage: droplet [global options] COMMAND [options] [arguments]\n\ncommands:\n");
+    for (const Command& command : kCommands)
+        std::printf("  %s %s\n", std::string(command.name).c_str(),
+                    std::string(command.usage).c_str());
+    std::printf("\nglobal options:\n");
+    print_options(kGlobalOptions);
+}
+
+void print_version() {
+    std::printf("droplet version %s\nspec: 1.3.0\n+CAP +SECCOMP +APPARMOR +EBPF\n", RAIND_VERSION);
+}
+
+Result<Session> open_session(const Arguments& globals) {
+    Session session;
+    const std::string format = globals.value("log-format", "text");
+    const std::string level =
+        globals.flag("debug") ? "debug" : globals.value("log-level", "warning");
+    if (format != "text" && format != "json")
+        return Error(Errc::InvalidArgument, "--log-format: expected text or json");
+    if (level != "error" && level != "warning" && level != "debug")
+        return Error(Errc::InvalidArgument, "--log-level: expected error, warning or debug");
+    session.log = Logger(format == "json" ? LogFormat::Json : LogFormat::Text,
+                         level == "error"     ? LogLevel::Error
+                         : level == "warning" ? LogLevel::Warning
+                                              : LogLevel::Debug);
+    if (globals.flag("log"))
+        RAIND_CHECK(session.log.open_file(globals.value("log")));
+    return session;
+}
+
+Status read_globals(const Arguments& globals, Session& session) {
+    const char* runtime_dir = std::getenv("XDG_RUNTIME_DIR");
+    const bool own = ::geteuid() != 0 && runtime_dir != nullptr && runtime_dir[0] == '/';
+    session.root =
+        globals.value("root", own ? std::string(runtime_dir) + "/droplet" : "/run/droplet");
+    RAIND_CHECK(refuse_options(globals));
+    const std::string manager = globals.value("cgroup-manager", "cgroupfs");
+    if (manager == "systemd")
+        return Error(Errc::Unsupported, "--cgroup-manager systemd is not supported yet");
+    if (manager != "cgroupfs" && manager != "disabled")
+        return Error(Errc::InvalidArgument, "--cgroup-manager: expected cgroupfs or disabled");
+    session.cgroups = manager == "disabled" ? CgroupManager::Disabled : CgroupManager::Cgroupfs;
+    return {};
+}
+
+Result<int> run_command(const Arguments& globals, Session& session) {
+    if (globals.words().empty())
+        return Error(Errc::InvalidArgument, "a command is needed (droplet --help lists them)");
+    const std::string_view name = globals.words()[0];
+    const auto* command = std::ranges::find(kCommands, name, &Command::name);
+    if (command == kCommands.end()) {
+        if (std::ranges::find(kLater, name) != kLater.end())
+            return Error(Errc::Unsupported,
+                         "command \"" + std::string(name) + "\" is not supported yet");
+        return Error(Errc::InvalidArgument, "unknown command \"" + std::string(name) + "\"");
+    }
+    const std::span rest(globals.words().begin() + 1, globals.words().end());
+    RAIND_TRY(const Arguments arguments, Arguments::parse(rest, command->options, command->mixing));
+    if (arguments.flag("help")) {
+        std::printf("usage: droplet %s %s\n", std::string(command->name).c_str(),
+                    std::string(command->usage).c_str());
+        print_options(command->options);
+        return 0;
+    }
+    RAIND_CHECK(read_globals(globals, session));
+    return command->run(arguments, session);
+}
+
+}  // namespace
+
+int run_command_line(std::span<const std::string_view> words) {
+    Logger fallback;
+    auto globals = Arguments::parse(words, kGlobalOptions, Mixing::StopAtWord);
+    if (!globals) {
+        fallback.error(globals.error().message());
+        return 1;
+    }
+    if (globals->flag("version") || globals->flag("help")) {
+        globals->flag("version") ? print_version() : print_help();
+        return 0;
+    }
+    auto session = open_session(*globals);
+    if (!session) {
+        fallback.error(session.error().message());
+        return 1;
+    }
+    auto status = run_command(*globals, *session);
+    if (status)
+        return *status;
+    session->log.error(status.error().message());
+    const bool exec = !globals->words().empty() && globals->words()[0] == "exec";
+    return exec ? kExecFailure : 1;
+}
+
+}  // namespace raind::droplet
