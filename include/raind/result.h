@@ -166,8 +166,9 @@ using Status = Result<void>;
     lhs = std::move(*tmp)
 
 // RAIND_CHECK(f()): the enclosing function returns the error of f(), if it has one.
-#define RAIND_CHECK(...)                                                \
-    do {                                                                \
-        if (auto raind_check = (__VA_ARGS__); !raind_check.has_value()) \
-            return std::move(raind_check.error());                      \
+#define RAIND_CHECK(...) RAIND_CHECK_IMPL(RAIND_CONCAT(raind_check_, __COUNTER__), __VA_ARGS__)
+#define RAIND_CHECK_IMPL(tmp, ...)                      \
+    do {                                                \
+        if (auto tmp = (__VA_ARGS__); !tmp.has_value()) \
+            return std::move(tmp.error());              \
     } while (false)

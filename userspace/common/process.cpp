@@ -190,6 +190,10 @@ Result<unsigned long long> process_start_time(int pid) {
     RAIND_TRY(const std::string stat, read_file(fmt::format("/proc/{}/stat", pid), 8192));
     // The command name may hold blanks and parentheses: the fields count from the last ')'.
     std::size_t at = stat.rfind(')');
+    // A process that has ended and waits to be reaped is gone for everybody but its parent.
+    if (at != std::string::npos && at + 2 < stat.size() &&
+        (stat[at + 2] == 'Z' || stat[at + 2] == 'X'))
+        return Error(Errc::NotFound, fmt::format("process {} has ended", pid));
     for (int field = 2; field < 22 && at != std::string::npos; ++field)
         at = stat.find(' ', at + 1);
     if (at == std::string::npos)

@@ -54,7 +54,8 @@ class Child {
 Result<std::pair<UniqueFd, UniqueFd>> make_pipe();  // {read, write}, close-on-exec
 Result<UniqueFd> open_pidfd(int pid);
 Status signal_pidfd(int pidfd, int number);
-// The start time of a process in clock ticks since boot (proc(5), field 22 of stat).
+// The start time of a process in clock ticks since boot (proc(5), field 22 of stat); an error when
+// it has ended, reaped or not.
 Result<unsigned long long> process_start_time(int pid);
 
 struct ProgramResult {

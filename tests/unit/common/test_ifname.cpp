@@ -1,6 +1,6 @@
-#include "userspace/common/ifname.h"
-
 #include <doctest/doctest.h>
+
+#include "userspace/common/ifname.h"
 
 using namespace raind;
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "userspace/common/process.h"
 
@@ -35,5 +36,9 @@ TEST_CASE("signals and start times") {
     CHECK(*process_start_time(child->pid()) > 0);
     CHECK_FALSE(child->wait_for(10ms)->has_value());
     REQUIRE(child->signal(SIGKILL).has_value());
+    // Not reaped yet: a zombie counts as gone.
+    for (int i = 0; i < 500 && process_start_time(child->pid()).has_value(); ++i)
+        usleep(10'000);
+    CHECK_FALSE(process_start_time(child->pid()).has_value());
     CHECK(child->wait()->shell_code() == 137);
 }
