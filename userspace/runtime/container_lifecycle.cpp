@@ -1,0 +1,247 @@
+// Start, stop, kill, remove, wait, and the end of a container.
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "userspace/common/log.h"
+#include "userspace/common/process.h"
+#include "userspace/runtime/container_manager.h"
+
+namespace raind::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+using core::ContainerState;
+
+constexpr auto kGrace = 3s;      // after the stop signal
+constexpr auto kKillLimit = 5s;  // after SIGKILL
+
+Error wrong_state(const char* what, ContainerState state) {
+    return Error(Errc::Conflict,
+                 fmt::format("{} operation not allowed to current container status: {}", what,
+                             state_name(state)));
+}
+
+}  // namespace
+
+const char* state_name(ContainerState state) {
+    switch (state) {
+        case ContainerState::Creating:
+            return "creating";
+        case ContainerState::Created:
+            return "created";
+        case ContainerState::Running:
+            return "running";
+        case ContainerState::Stopped:
+            break;
+    }
+    return "stopped";
+}
+
+void ContainerManager::notify() {
+    {
+        const std::lock_guard lock(state_mutex_);
+        ++version_;
+    }
+    state_changed_.notify_all();
+    if (deps_.changed)
+        deps_.changed();
+}
+
+Status ContainerManager::start(const std::string& container) {
+    RAIND_TRY(Record record, deps_.store.containers().resolve(container));
+    const auto lock = locks_.lock(record.id);
+    RAIND_TRY(record, deps_.store.containers().resolve(record.id));
+    if (record.state == ContainerState::Running)
+        return Error(Errc::Conflict, fmt::format("container: {} already started", record.id));
+    if (record.state == ContainerState::Creating)
+        return wrong_state("start", record.state);
+    RAIND_TRY(const std::int64_t operation,
+              deps_.store.operations().begin("container.start", record.id, "{}"));
+    const auto attempt = [&]() -> Status {
+        if (record.state == ContainerState::Stopped) {
+            RAIND_TRY(const ImageDefaults image, deps_.images.defaults(record));
+            RAIND_CHECK(write_bundle(record, bundle_spec(record, image)));
+            RAIND_CHECK(bring_up(record));
+        }
+        record.exit_code = 0;
+        record.reason.clear();
+        record.message.clear();
+        return deps_.droplet.start(record.id);
+    };
+    auto done = attempt();
+    if (done) {
+        record.state = ContainerState::Running;
+        record.started_at = wall_now();
+        record.stopped_at = {};
+    } else {
+        if (auto undone = tear_down(record); !undone)
+            log::error("container {}: after a failed start: {}", record.id,
+                       undone.error().message());
+        record.state = ContainerState::Stopped;
+        record.exit_code = done.error().os_error() == 126 || done.error().os_error() == 127
+                               ? done.error().os_error()
+                               : 255;
+        record.reason = "start failed";
+        record.message = done.error().message();
+        record.stopped_at = wall_now();
+    }
+    RAIND_TRY(auto transaction, deps_.store.begin());
+    RAIND_CHECK(deps_.store.containers().update(record));
+    RAIND_CHECK(deps_.store.operations().finish(operation));
+    RAIND_CHECK(transaction.commit());
+    if (done)
+        RAIND_CHECK(supervise(record));
+    notify();
+    return done;
+}
+
+Status ContainerManager::supervise(const Record& record) {
+    if (!supervisor_)
+        return {};
+    auto pidfd = open_pidfd(record.shim_pid);
+    // A shim that ended already is handled at once, in the place of the supervisor.
+    if (!pidfd || !is_alive(record.shim_pid, record.shim_start)) {
+        Record copy = record;
+        return finish_exit(copy);
+    }
+    supervisor_->forget(record.id);
+    return supervisor_->watch(record.id, std::move(*pidfd));
+}
+
+Result<bool> ContainerManager::wait_shim(const Record& record,
+                                         std::chrono::milliseconds limit) const {
+    const auto pidfd = open_pidfd(record.shim_pid);
+    if (!pidfd || !is_alive(record.shim_pid, record.shim_start))
+        return true;
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    while (true) {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+            deadline - std::chrono::steady_clock::now());
+        pollfd event{pidfd->get(), POLLIN, 0};
+        const int ready = poll(&event, 1, static_cast<int>(std::max<long long>(left.count(), 0)));
+        if (ready == 1)
+            return true;
+        if (ready == 0)
+            return false;
+        if (errno != EINTR)
+            return os_error("wait for shim");
+    }
+}
+
+Status ContainerManager::finish_exit(Record& record) {
+    RAIND_TRY(const auto exit, read_exit(deps_.paths.container(record.id)));
+    RAIND_CHECK(tear_down(record));
+    record.state = ContainerState::Stopped;
+    record.stopped_at = wall_now();
+    if (exit) {
+        record.exit_code = exit->code;
+        record.reason = exit->reason;
+        record.message = exit->message;
+        record.stopped_at = exit->time;
+    } else {
+        record.exit_code = 255;
+        record.reason = "shim lost";
+    }
+    RAIND_CHECK(deps_.store.containers().update(record));
+    if (record.options.auto_remove) {
+        RAIND_TRY(const std::int64_t operation,
+                  deps_.store.operations().begin("container.remove", record.id, "{}"));
+        RAIND_CHECK(erase(record, operation));
+    }
+    notify();
+    return {};
+}
+
+Supervisor::Handled ContainerManager::on_shim_end(const std::string& id) {
+    const auto lock = locks_.try_lock(id);
+    if (!lock)
+        return Supervisor::Handled::Later;
+    auto record = deps_.store.containers().find(id);
+    if (!record) {
+        log::error("container {}: {}", id, record.error().message());
+        return Supervisor::Handled::Later;
+    }
+    const bool over = !*record || (*record)->shim_pid == 0 ||
+                      is_alive((*record)->shim_pid, (*record)->shim_start);
+    if (over)
+        return Supervisor::Handled::Done;
+    if (auto done = finish_exit(**record); !done)
+        log::error("container {}: after its end: {}", id, done.error().message());
+    return Supervisor::Handled::Done;
+}
+
+Status ContainerManager::start_supervision() {
+    RAIND_TRY(supervisor_,
+              Supervisor::start([this](const std::string& id) { return on_shim_end(id); }));
+    RAIND_TRY(auto records, deps_.store.containers().list());
+    for (Record& record : records)
+        if (record.state == ContainerState::Running || record.state == ContainerState::Created) {
+            const auto lock = locks_.lock(record.id);
+            RAIND_CHECK(supervise(record));
+        }
+    return {};
+}
+
+Status ContainerManager::stop_locked(Record& record) {
+    const stdfs::path bundle = deps_.paths.container(record.id);
+    // The container may end between our look and the signal: its shim is gone then, which is the
+    // aim.
+    (void)deps_.droplet.signal(bundle, "TERM").has_value();
+    RAIND_TRY(bool ended, wait_shim(record, kGrace));
+    if (!ended) {
+        (void)deps_.droplet.signal(bundle, "KILL").has_value();
+        RAIND_TRY(ended, wait_shim(record, kKillLimit));
+    }
+    if (!ended)
+        log::warning("container {}: does not end after KILL; its cgroup is killed", record.id);
+    return finish_exit(record);
+}
+
+Status ContainerManager::stop(const std::string& container) {
+    RAIND_TRY(Record record, deps_.store.containers().resolve(container));
+    const auto lock = locks_.lock(record.id);
+    RAIND_TRY(record, deps_.store.containers().resolve(record.id));
+    if (record.state != ContainerState::Running)
+        return wrong_state("stop", record.state);
+    return stop_locked(record);
+}
+
+Status ContainerManager::kill(const std::string& container, const std::string& signal) {
+    RAIND_TRY(const Record record, deps_.store.containers().resolve(container));
+    if (record.state != ContainerState::Running)
+        return wrong_state("kill", record.state);
+    return deps_.droplet.signal(deps_.paths.container(record.id), signal.empty() ? "KILL" : signal);
+}
+
+Status ContainerManager::remove(const std::string& container) {
+    RAIND_TRY(Record record, deps_.store.containers().resolve(container));
+    const auto lock = locks_.lock(record.id);
+    RAIND_TRY(record, deps_.store.containers().resolve(record.id));
+    if (record.state == ContainerState::Running)
+        return wrong_state("delete", record.state);
+    RAIND_TRY(const std::int64_t operation,
+              deps_.store.operations().begin("container.remove", record.id, "{}"));
+    RAIND_CHECK(erase(record, operation));
+    notify();
+    return {};
+}
+
+Result<api::WaitResult> ContainerManager::wait(const std::string& container, std::stop_token stop) {
+    RAIND_TRY(const Record first, deps_.store.containers().resolve(container));
+    while (!stop.stop_requested()) {
+        std::unique_lock lock(state_mutex_);
+        const std::uint64_t seen = version_;
+        lock.unlock();
+        RAIND_TRY(const auto record, deps_.store.containers().find(first.id));
+        if (!record)  // removed at its end
+            return api::WaitResult{.exit_code = first.exit_code, .reason = "removed"};
+        if (record->state == ContainerState::Stopped)
+            return api::WaitResult{.exit_code = record->exit_code, .reason = record->reason};
+        lock.lock();
+        state_changed_.wait(lock, stop, [&] { return version_ != seen; });
+    }
+    return Error(Errc::Unavailable, "the wait was ended");
+}
+
+}  // namespace raind::runtime

@@ -1,0 +1,96 @@
+#include "userspace/runtime/create_request.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "userspace/common/text.h"
+#include "userspace/core/names.h"
+#include "userspace/runtime/capabilities.h"
+
+namespace raind::runtime {
+namespace {
+
+constexpr std::size_t kMaxText = 128U << 10;  // one argument: MAX_ARG_STRLEN of execve(2)
+constexpr std::size_t kMaxWords = 4096;
+constexpr std::size_t kMaxHostname = 63;
+
+Error refuse(std::string_view option) {
+    return Error(Errc::Unsupported, fmt::format("{} is not supported yet", option));
+}
+
+Status check_words(const std::vector<std::string>& words, std::string_view what) {
+    if (words.size() > kMaxWords)
+        return Error(Errc::InvalidArgument, fmt::format("{}: more than {} words", what, kMaxWords));
+    for (const std::string& word : words)
+        if (word.size() > kMaxText || word.find('\0') != std::string::npos)
+            return Error(Errc::InvalidArgument,
+                         fmt::format("{}: a word is too long or holds a NUL byte", what));
+    return {};
+}
+
+Status check_env(const std::vector<std::string>& env) {
+    RAIND_CHECK(check_words(env, "env"));
+    for (const std::string& entry : env) {
+        const auto equals = entry.find('=');
+        if (equals == std::string::npos || equals == 0)
+            return Error(
+                Errc::InvalidArgument,
+                fmt::format("invalid env: \"{}\", required format: KEY=VALUE", printable(entry)));
+    }
+    return {};
+}
+
+Status check_hostname(const std::string& name) {
+    const bool ok = name.size() <= kMaxHostname && std::ranges::all_of(name, [](unsigned char c) {
+                        return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_';
+                    });
+    if (!ok || name.starts_with('-'))
+        return Error(Errc::InvalidArgument,
+                     fmt::format("invalid hostname: \"{}\"", printable(name)));
+    return {};
+}
+
+Status check_labels(const std::map<std::string, std::string>& labels) {
+    for (const auto& [key, value] : labels)
+        if (key.empty() || key.size() > 255 || value.size() > 4096 || printable(key) != key)
+            return Error(Errc::InvalidArgument,
+                         fmt::format("invalid label: \"{}\"", printable(key)));
+    return {};
+}
+
+}  // namespace
+
+Result<core::ContainerOptions> checked_options(const api::CreateContainerRequest& request) {
+    if (!request.port.empty())
+        return refuse("publishing ports");
+    if (!request.mount.empty())
+        return refuse("mounting volumes");
+    if (request.tty)
+        return refuse("a terminal");
+    if (!request.network.empty() && request.network != kDefaultNetwork)
+        return Error(Errc::NotFound,
+                     fmt::format("target bridge not configured: {}", printable(request.network)));
+    if (request.image.empty())
+        return Error(Errc::InvalidArgument, "empty repository");
+    if (!request.name.empty())
+        RAIND_CHECK(core::validate_container_name(request.name));
+    RAIND_CHECK(check_words(request.command, "command"));
+    RAIND_CHECK(check_words(request.entrypoint, "entrypoint"));
+    RAIND_CHECK(check_env(request.env));
+    RAIND_CHECK(check_hostname(request.hostname));
+    RAIND_CHECK(check_labels(request.labels));
+    RAIND_CHECK(container_capabilities(request.cap_add, request.cap_drop));
+    return core::ContainerOptions{.command = request.command,
+                                  .entrypoint = request.entrypoint,
+                                  .env = request.env,
+                                  .user = request.user,
+                                  .working_dir = request.working_dir,
+                                  .hostname = request.hostname,
+                                  .read_only = request.read_only,
+                                  .cap_add = request.cap_add,
+                                  .cap_drop = request.cap_drop,
+                                  .labels = request.labels,
+                                  .auto_remove = request.auto_remove};
+}
+
+}  // namespace raind::runtime

@@ -1,0 +1,307 @@
+#include "userspace/runtime/network_datapath.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <set>
+
+#include "userspace/common/crypto.h"
+#include "userspace/common/log.h"
+#include "userspace/core/compiler.h"
+#include "userspace/core/ipam.h"
+
+namespace raind::runtime {
+namespace {
+
+constexpr const char* kPortPrefix = "rd_";
+
+MacAddress random_mac() {
+    std::array<std::uint8_t, 8> bytes{};
+    random_bytes(bytes);
+    std::uint64_t value = 0;
+    for (const std::uint8_t byte : bytes)
+        value = value << 8 | byte;
+    return core::local_mac(value);
+}
+
+core::AddressPlan plan_of(std::uint64_t ula_bits) {
+    core::AddressPlan plan;
+    for (std::size_t i = 0; i < plan.ula.size(); ++i)
+        plan.ula[i] = static_cast<std::uint8_t>(ula_bits >> (8 * (plan.ula.size() - 1 - i)));
+    return plan;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<NetworkDatapath>> NetworkDatapath::open(const NetworkOptions& options,
+                                                               store::Store& store,
+                                                               core::EnforcementBackend& backend,
+                                                               flow::IdentityTable& identities) {
+    std::unique_ptr<NetworkDatapath> self(new NetworkDatapath(options, store, backend, identities));
+    auto netns = options.netns.empty() ? NetnsRef::current() : ensure_named_netns(options.netns);
+    if (!netns)
+        return std::move(netns.error()).context("container network");
+    RAIND_TRY(self->network_, net::Network::open(*netns));
+    RAIND_TRY(self->guard_, netfilter::Guard::open(*netns));
+    RAIND_CHECK(self->prepare());
+    RAIND_TRY(
+        self->monitor_,
+        net::NetworkMonitor::start(*netns, [raw = self.get()](const net::NetworkChange& change) {
+            if (!change.addresses && !change.missed)
+                return;
+            const std::lock_guard lock(raw->mutex_);
+            if (auto done = raw->refresh_host_addresses(); !done)
+                log::error("host addresses are not current: {}", done.error().message());
+        }));
+    return self;
+}
+
+Status NetworkDatapath::ensure_pool() {
+    RAIND_TRY(const auto known, store_.ipam().find_pool(options_.bridge));
+    if (known) {
+        pool_ = *known;
+        return {};
+    }
+    RAIND_TRY(const std::uint64_t bits, store_.settings().ula_bits());
+    RAIND_TRY(const auto pools, store_.ipam().pools());
+    RAIND_TRY(pool_, core::next_pool(plan_of(bits), pools, options_.bridge, random_mac()));
+    return store_.ipam().insert_pool(pool_);
+}
+
+netfilter::GuardSpec NetworkDatapath::guard_spec() const {
+    const bool host_forwarding = options_.manage_forwarding && options_.netns.empty();
+    return {.bridges = {options_.bridge},
+            .pools = {pool_.subnet4, pool_.subnet6},
+            .foreign = host_forwarding ? netfilter::ForeignForwarding::Dropped
+                                       : netfilter::ForeignForwarding::Untouched};
+}
+
+// Everything that has to stand before the first endpoint; again at every start.
+Status NetworkDatapath::prepare() {
+    const std::lock_guard lock(mutex_);
+    RAIND_CHECK(ensure_pool());
+    const std::array<Cidr, 2> pools{pool_.subnet4, pool_.subnet6};
+    RAIND_CHECK(in_netns([&] { return backend_.set_pools(pools); }));
+    // The guard first: what reaches the bridge is judged from its first moment.
+    RAIND_CHECK(guard_->ensure(guard_spec()));
+    RAIND_TRY(bridge_, network_->ensure_bridge(
+                           {.name = options_.bridge,
+                            .mac = pool_.mac,
+                            .ip4 = {pool_.gateway4, pool_.subnet4.length()},
+                            .ip6 = net::InterfaceAddress{pool_.gateway6, pool_.subnet6.length()}}));
+    if (!options_.netns.empty())
+        RAIND_CHECK(network_->enable_forwarding_own());
+    else if (options_.manage_forwarding)
+        RAIND_CHECK(network_->enable_forwarding_shared());
+    return refresh_host_addresses();
+}
+
+Status NetworkDatapath::refresh_host_addresses() {
+    RAIND_TRY(const auto own, network_->own_addresses());
+    std::vector<core::HostAddress> addresses;
+    for (const net::OwnAddress& entry : own) {
+        // Whole prefixes (127.0.0.0/8) are special addresses already.
+        if (entry.prefix.length() != (entry.prefix.is_v4() ? 32U : 128U))
+            continue;
+        const IpAddress& address = entry.prefix.network();
+        addresses.push_back({address, address == pool_.gateway4 || address == pool_.gateway6});
+    }
+    return in_netns([&] { return backend_.set_host_addresses(addresses); });
+}
+
+net::EndpointPort NetworkDatapath::port_of(const core::ContainerRecord& container) const {
+    return {.interface = container.host_interface,
+            .bridge = options_.bridge,
+            .mac = container.mac,
+            .gateway_mac = bridge_.mac,
+            .ip4 = {container.ip4, pool_.subnet4.length()},
+            .ip6 = net::InterfaceAddress{container.ip6, pool_.subnet6.length()},
+            .gateway4 = pool_.gateway4,
+            .gateway6 = pool_.gateway6};
+}
+
+core::EndpointSpec NetworkDatapath::endpoint_of(const core::ContainerRecord& container,
+                                                std::uint32_t ifindex) const {
+    return {.ep_id = container.ep_id,
+            .identity = container.identity,
+            .container_id = container.id,
+            .name = container.name,
+            .interface = container.host_interface,
+            .ifindex = ifindex,
+            .bridge_ifindex = bridge_.ifindex,
+            .net_id = pool_.number,
+            .ip4 = container.ip4,
+            .ip6 = container.ip6,
+            .mac = container.mac,
+            .gateway_mac = bridge_.mac,
+            .mtu = static_cast<std::uint16_t>(net::kDefaultMtu)};
+}
+
+// Programs, then maps; the port is down or isolated meanwhile.
+Status NetworkDatapath::publish(const core::ContainerRecord& container, std::uint32_t ifindex) {
+    identities_.add({.ep_id = container.ep_id,
+                     .identity = container.identity,
+                     .container_id = container.id,
+                     .container_uid = container.uid,
+                     .name = container.name,
+                     .spiffe_id = container.spiffe_id(),
+                     .veth = container.host_interface,
+                     .ip4 = container.ip4,
+                     .ip6 = container.ip6});
+    return in_netns([&]() -> Status {
+        RAIND_CHECK(backend_.attach_port(container.host_interface, ifindex));
+        return backend_.publish_endpoint(endpoint_of(container, ifindex));
+    });
+}
+
+Status NetworkDatapath::attach_locked(const core::ContainerRecord& container) {
+    const net::EndpointPort port = port_of(container);
+    RAIND_TRY(const std::uint32_t ifindex, network_->create_endpoint(port));
+    RAIND_CHECK(publish(container, ifindex));
+    RAIND_CHECK(network_->enslave_endpoint(port));
+    RAIND_TRY(const NetnsRef inside, NetnsRef::of_pid(container.pid));
+    return network_->connect_endpoint(port, inside);
+}
+
+Status NetworkDatapath::attach(const core::ContainerRecord& container) {
+    const std::lock_guard lock(mutex_);
+    auto done = attach_locked(container).context("network");
+    if (done)
+        return {};
+    if (auto undone = detach_locked(container); !undone)
+        log::error("container {}: undoing a failed attach: {}", container.id,
+                   undone.error().message());
+    return done;
+}
+
+Status NetworkDatapath::detach_locked(const core::ContainerRecord& container) {
+    RAIND_TRY(const auto link, network_->link(container.host_interface));
+    if (link)
+        RAIND_CHECK(network_->down_endpoint(container.host_interface));
+    // The device may have gone with the container's namespace: the endpoint is found by its number.
+    const auto ifindex = link ? static_cast<std::uint32_t>(link->index) : 0U;
+    RAIND_CHECK(in_netns([&]() -> Status {
+        if (container.ep_id != 0)
+            RAIND_CHECK(backend_.withdraw_endpoint(endpoint_of(container, ifindex)));
+        return backend_.detach_port(container.host_interface);
+    }));
+    RAIND_CHECK(network_->remove_endpoint(port_of(container)));
+    if (container.ep_id != 0)
+        identities_.retire(container.ep_id);
+    return {};
+}
+
+Status NetworkDatapath::detach(const core::ContainerRecord& container) {
+    const std::lock_guard lock(mutex_);
+    return detach_locked(container);
+}
+
+Status NetworkDatapath::repair_locked(const core::ContainerRecord& container) {
+    RAIND_TRY(const auto link, network_->link(container.host_interface));
+    if (!link)
+        return attach_locked(container);
+    RAIND_CHECK(publish(container, static_cast<std::uint32_t>(link->index)));
+    return network_->enslave_endpoint(port_of(container));
+}
+
+Status NetworkDatapath::repair(const core::ContainerRecord& container) {
+    const std::lock_guard lock(mutex_);
+    return repair_locked(container).context("network");
+}
+
+Status NetworkDatapath::prune(const std::vector<core::ContainerRecord>& attached) {
+    const std::lock_guard lock(mutex_);
+    std::set<std::string> interfaces;
+    std::set<core::EndpointId> endpoints;
+    std::vector<IpAddress> addresses;
+    for (const core::ContainerRecord& container : attached) {
+        interfaces.insert(container.host_interface);
+        endpoints.insert(container.ep_id);
+        addresses.insert(addresses.end(), {container.ip4, container.ip6});
+    }
+    RAIND_CHECK(in_netns([&]() -> Status {
+        RAIND_TRY(const auto held, backend_.endpoints());
+        for (const core::EndpointSpec& endpoint : held)
+            if (!endpoints.contains(endpoint.ep_id))
+                RAIND_CHECK(backend_.withdraw_endpoint(endpoint));
+        RAIND_TRY(const auto ports, backend_.attached_interfaces());
+        for (const std::string& port : ports)
+            if (!interfaces.contains(port))
+                RAIND_CHECK(backend_.detach_port(port));
+        RAIND_TRY(const core::EndpointId last, backend_.last_endpoint_id());
+        return store_.identities().raise_endpoint(last);
+    }));
+    RAIND_TRY(const auto links, network_->links_by_prefix(kPortPrefix));
+    for (const net::Link& link : links)
+        // In a namespace that others use, only what hangs on our bridge, or nowhere, is ours.
+        if (!interfaces.contains(link.name) &&
+            (link.master == 0 || link.master == static_cast<int>(bridge_.ifindex))) {
+            log::warning("interface {} belongs to no container: removed", link.name);
+            RAIND_CHECK(network_->delete_link(link.name));
+        }
+    return network_->keep_neighbours(options_.bridge, addresses);
+}
+
+Status NetworkDatapath::publish_identity(core::IdentityId identity, const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return in_netns(
+        [&] { return backend_.publish_identity(core::workload_chain(identity, name), name); });
+}
+
+Result<core::SweepCounts> NetworkDatapath::commit(const core::CompiledSet& set) {
+    const std::lock_guard lock(mutex_);
+    return in_netns([&] { return backend_.commit(set); });
+}
+
+Result<core::AppliedPolicy> NetworkDatapath::applied() {
+    const std::lock_guard lock(mutex_);
+    return in_netns([&] { return backend_.applied(); });
+}
+
+Result<core::BackendStatus> NetworkDatapath::status() {
+    const std::lock_guard lock(mutex_);
+    return in_netns([&] { return backend_.status(); });
+}
+
+Result<net::ForwardingState> NetworkDatapath::forwarding() {
+    return network_->forwarding();
+}
+
+Status NetworkDatapath::keep(const std::vector<core::ContainerRecord>& attached) {
+    const std::lock_guard lock(mutex_);
+    RAIND_CHECK(in_netns([&] { return backend_.sweep(); }));
+    RAIND_TRY(const netfilter::GuardState guard, guard_->verify());
+    if (guard != netfilter::GuardState::Intact) {
+        log::error("alarm: the guard table was {}; put back",
+                   guard == netfilter::GuardState::Absent ? "removed" : "changed");
+        RAIND_CHECK(guard_->ensure(guard_spec()));
+    }
+    RAIND_TRY(const core::BackendStatus status, in_netns([&] { return backend_.status(); }));
+    for (const core::ContainerRecord& container : attached) {
+        const auto port =
+            std::ranges::find(status.ports, container.host_interface, &core::PortStatus::interface);
+        const bool programs = port != status.ports.end() && port->attached && port->first;
+        auto differences = network_->verify_endpoint(port_of(container));
+        if (!differences)  // the container is ending, its supervisor sees to it
+            continue;
+        if (programs && differences->empty())
+            continue;
+        log::error("alarm: port {} was changed ({}); put back", container.host_interface,
+                   programs ? differences->front() : "programs");
+        RAIND_CHECK(repair_locked(container));
+    }
+    return {};
+}
+
+Status NetworkDatapath::remove_all() {
+    monitor_.reset();
+    const std::lock_guard lock(mutex_);
+    RAIND_CHECK(network_->remove_bridge(options_.bridge));
+    RAIND_CHECK(guard_->remove(""));
+    RAIND_CHECK(in_netns([&] { return backend_.remove_all(); }));
+    if (!options_.netns.empty())
+        RAIND_CHECK(remove_named_netns(options_.netns));
+    return {};
+}
+
+}  // namespace raind::runtime
