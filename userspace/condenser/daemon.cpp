@@ -1,0 +1,206 @@
+#include "userspace/condenser/daemon.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <fmt/format.h>
+#include <mutex>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "userspace/common/json.h"
+#include "userspace/common/log.h"
+#include "userspace/condenser/loss_memory.h"
+#include "userspace/pki/authority.h"
+
+namespace raind::condenser {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kKeepInterval = 2s;
+constexpr auto kReadInterval = 100ms;
+constexpr auto kCertificateInterval = 1h;
+constexpr decltype(statfs::f_type) kBpfMagic = 0xcafe4a11;
+
+// Programs and maps are pinned here; a fresh machine may have no BPF file system mounted yet.
+Status ensure_bpffs(const stdfs::path& folder) {
+    RAIND_CHECK(make_dirs(folder, 0700));
+    struct statfs info{};
+    if (statfs(folder.c_str(), &info) != 0)
+        return os_error(fmt::format("--bpffs {}", folder.string()));
+    if (info.f_type == kBpfMagic)
+        return {};
+    if (folder != "/sys/fs/bpf")
+        return Error(Errc::InvalidArgument,
+                     fmt::format("--bpffs {}: not on a BPF file system", folder.string()));
+    if (mount("bpf", folder.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0)
+        return os_error("mount of the BPF file system");
+    return {};
+}
+
+void wait_for(std::chrono::milliseconds time, const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    wake.wait_for(lock, stop, time, [] { return false; });
+}
+
+Status write_endpoints(const runtime::Paths& paths, const std::string& management) {
+    const Json endpoints{{"management", management}};
+    return write_file_rename(paths.endpoints_file(), dump_json(endpoints) + "\n", 0644);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Daemon>> Daemon::start(const Options& options) {
+    std::unique_ptr<Daemon> self(new Daemon(options));
+    RAIND_CHECK(self->open_stores());
+    RAIND_CHECK(self->open_datapath());
+    RAIND_CHECK(self->open_containers());
+    RAIND_CHECK(self->open_api());
+    return self;
+}
+
+Status Daemon::open_stores() {
+    RAIND_CHECK(paths_.make());
+    auto lock = lock_file(paths_.lock());
+    if (!lock)
+        return std::move(lock.error()).context("another condenser runs with this root");
+    lock_ = std::move(*lock);
+    RAIND_TRY(store_, store::Store::open(paths_.store().string()));
+    return {};
+}
+
+// Fail closed: the committed policy is in force before any container is looked at.
+Status Daemon::open_datapath() {
+    RAIND_CHECK(ensure_bpffs(options_.bpffs));
+    RAIND_TRY(backend_, bpf::EbpfBackend::open({.bpffs = options_.bpffs}));
+    RAIND_TRY(datapath_,
+              runtime::NetworkDatapath::open({.netns = options_.netns,
+                                              .bridge = options_.bridge_prefix + "0",
+                                              .manage_forwarding = options_.manage_forwarding},
+                                             *store_, *backend_, identities_));
+    policies_ = std::make_unique<runtime::PolicyManager>(*store_, *datapath_, identities_);
+    RAIND_CHECK(policies_->recover());
+    RAIND_TRY(const std::string node, store_->settings().node());
+    RAIND_TRY(const flow::KernelSaid said, load_said(store_->settings()));
+    RAIND_TRY(pipeline_,
+              flow::Pipeline::start({.folder = paths_.logs(), .node = node, .kernel_said = said},
+                                    identities_));
+    RAIND_TRY(reader_,
+              bpf::EventReader::make(backend_->datapath(),
+                                     [this](const raind_event& event) { pipeline_->push(event); }));
+    return {};
+}
+
+Status Daemon::open_containers() {
+    RAIND_TRY(runtime::CgroupTree cgroups, runtime::CgroupTree::open(options_.cgroup));
+    cgroups_ = std::make_unique<runtime::CgroupTree>(std::move(cgroups));
+    const stdfs::path program =
+        options_.droplet.empty() ? stdfs::read_symlink("/proc/self/exe").parent_path() / "droplet"
+                                 : options_.droplet;
+    droplet_ = std::make_unique<runtime::Droplet>(program, paths_.droplet_state());
+    RAIND_TRY(image::ImageStore files, image::ImageStore::open({.root = paths_.images()}));
+    image_files_ = std::make_unique<image::ImageStore>(std::move(files));
+    images_ =
+        std::make_unique<runtime::ImageManager>(*image_files_, *store_, paths_.images() / "layers");
+    containers_ = std::make_unique<runtime::ContainerManager>(
+        runtime::ContainerDeps{.paths = paths_,
+                               .store = *store_,
+                               .droplet = *droplet_,
+                               .cgroups = *cgroups_,
+                               .datapath = *datapath_,
+                               .images = *images_,
+                               .changed = [this] { policies_->containers_changed(); }});
+    RAIND_CHECK(containers_->recover());
+    RAIND_CHECK(images_->recover());
+    policies_->containers_changed();
+    event_thread_ = std::jthread([this](const std::stop_token& stop) { read_events(stop); });
+    return containers_->start_supervision();
+}
+
+Status Daemon::open_api() {
+    RAIND_CHECK(pki::ensure_certificates(
+        {.dir = paths_.certificates(), .host_addresses = {}, .now = pki::current_time()}));
+    logs_ = std::make_unique<LogFiles>(paths_.logs());
+    system_ = std::make_unique<System>(SystemDeps{*store_, *datapath_, *policies_, *cgroups_});
+    RAIND_TRY(const std::string node, store_->settings().node());
+    RAIND_TRY(api_, api::ApiServer::start({.address = options_.listen_address(),
+                                           .port = options_.listen_port(),
+                                           .cert_dir = paths_.certificates(),
+                                           .audit_log = paths_.logs() / "raind_audit.jsonl",
+                                           .node = node},
+                                          {*containers_, *images_, *policies_, *logs_, *system_}));
+    address_ = api_->address();
+    system_->set_management(address_);
+    keeper_ = std::jthread([this](const std::stop_token& stop) { keep(stop); });
+    return write_endpoints(paths_, address_);
+}
+
+void Daemon::read_events(const std::stop_token& stop) {
+    while (!stop.stop_requested())
+        if (auto polled = reader_->poll(kReadInterval); !polled) {
+            log::error("event reader: {}", polled.error().message());
+            wait_for(1s, stop);
+        }
+}
+
+// Expiry and heartbeat of the datapath, the watch over what others may change, renewal of
+// certificates.
+void Daemon::keep(const std::stop_token& stop) {
+    auto last_renewal = std::chrono::steady_clock::now();
+    while (!stop.stop_requested()) {
+        auto records = store_->containers().list();
+        if (!records) {
+            log::error("keeper: {}", records.error().message());
+        } else {
+            std::erase_if(*records, [](const core::ContainerRecord& record) {
+                return record.ep_id == 0 || record.state == core::ContainerState::Creating;
+            });
+            if (auto kept = datapath_->keep(*records); !kept)
+                log::error("keeper: {}", kept.error().message());
+        }
+        if (auto told = tell_losses(*reader_, *pipeline_, store_->settings()); !told)
+            log::error("keeper: {}", told.error().message());
+        if (std::chrono::steady_clock::now() - last_renewal > kCertificateInterval) {
+            last_renewal = std::chrono::steady_clock::now();
+            auto report = pki::ensure_certificates(
+                {.dir = paths_.certificates(), .host_addresses = {}, .now = pki::current_time()});
+            if (!report)
+                log::error("certificates: {}", report.error().message());
+            else if (!report->renewed.empty() && !api_->reload_certificates())
+                log::error("the renewed certificates cannot be used");
+        }
+        wait_for(kKeepInterval, stop);
+    }
+}
+
+Daemon::~Daemon() {
+    keeper_ = {};
+    if (api_)
+        api_->stop();
+    api_.reset();
+    containers_.reset();
+    event_thread_ = {};
+    pipeline_.reset();
+}
+
+Status remove_instance(const Options& options) {
+    Daemon self(options);
+    RAIND_CHECK(self.open_stores());
+    RAIND_TRY(const auto records, self.store_->containers().list());
+    if (!records.empty())
+        return Error(Errc::Conflict,
+                     fmt::format("{} containers exist: remove them first", records.size()));
+    RAIND_CHECK(self.open_datapath());
+    RAIND_CHECK(self.open_containers());
+    RAIND_CHECK(self.datapath_->remove_all());
+    RAIND_CHECK(self.cgroups_->remove_root());
+    // A folder that we made for the pins; on the file system's own root, or with others' pins in
+    // it, it stays.
+    rmdir(options.bpffs.c_str());
+    return remove_tree(self.paths_.endpoints_file());
+}
+
+}  // namespace raind::condenser

@@ -1,0 +1,87 @@
+#include "userspace/condenser/options.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "userspace/common/addr.h"
+#include "userspace/common/units.h"
+
+namespace raind::condenser {
+namespace {
+
+Status check(const Options& options) {
+    const auto colon = options.listen.rfind(':');
+    if (colon == std::string::npos || !IpAddress::parse(options.listen.substr(0, colon)))
+        return Error(Errc::InvalidArgument,
+                     fmt::format("--listen \"{}\": required format: ADDRESS:PORT", options.listen));
+    RAIND_CHECK(parse_number(options.listen.substr(colon + 1), 0, 65535, "--listen port"));
+    if (!options.root.empty() && !options.root.is_absolute())
+        return Error(Errc::InvalidArgument, "--root: the path must be absolute");
+    // raind + "0" has to stay an interface name of at most 15 bytes.
+    if (options.bridge_prefix.empty() || options.bridge_prefix.size() > 10)
+        return Error(Errc::InvalidArgument, "--bridge-prefix: 1 to 10 characters");
+    if (options.cgroup.empty() || options.cgroup == "/" ||
+        options.cgroup.find("..") != std::string::npos)
+        return Error(Errc::InvalidArgument,
+                     fmt::format("--cgroup \"{}\": not a group of its own", options.cgroup));
+    return {};
+}
+
+}  // namespace
+
+std::string Options::listen_address() const {
+    return listen.substr(0, listen.rfind(':'));
+}
+
+std::uint16_t Options::listen_port() const {
+    return static_cast<std::uint16_t>(
+        parse_number(listen.substr(listen.rfind(':') + 1), 0, 65535, "port").value_or(0));
+}
+
+Result<std::optional<Options>> parse_options(int argc, char** argv) {
+    Options options;
+    CLI::App app(
+        "The Raind daemon: containers, images, networks and policy behind a REST API over mutual TLS.",
+        "condenser");
+    std::string root;
+    std::string bpffs = options.bpffs.string();
+    std::string droplet;
+    app.add_option("--root", root,
+                   "put /etc/raind, /var/log/raind and /run/raind below this folder");
+    app.add_option("--bpffs", bpffs, "folder on a BPF file system for programs and maps")
+        ->capture_default_str();
+    app.add_option("--cgroup", options.cgroup, "cgroup v2 parent of all containers")
+        ->capture_default_str();
+    app.add_option("--listen", options.listen, "management address; port 0 takes a free one")
+        ->capture_default_str();
+    app.add_option("--netns", options.netns, "keep the container network in this named namespace");
+    app.add_option("--bridge-prefix", options.bridge_prefix,
+                   "name of the bridges without their number")
+        ->capture_default_str();
+    app.add_option("--droplet", droplet, "the low-level runtime (default: beside this program)");
+    app.add_flag("--manage-forwarding", options.manage_forwarding,
+                 "switch on IP forwarding on the host");
+    app.add_flag(
+        "--remove", options.remove,
+        "remove network, rules, programs and cgroup of an instance without containers, then end");
+    app.add_flag("--verbose", options.verbose, "log each step");
+    app.set_version_flag("--version", std::string("condenser ") + RAIND_VERSION);
+    app.footer(
+        "Examples:\n  condenser\n  condenser --root /srv/raind --netns raind --listen 127.0.0.1:0\n\n"
+        "See also: raind(1), docs/operator");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& done) {
+        app.exit(done);
+        return std::optional<Options>();
+    } catch (const CLI::ParseError& error) {
+        return Error(Errc::InvalidArgument, error.what());
+    }
+    options.root = root;
+    options.bpffs = bpffs;
+    options.droplet = droplet;
+    RAIND_CHECK(check(options));
+    return std::optional<Options>(options);
+}
+
+}  // namespace raind::condenser
