@@ -9,11 +9,6 @@
 
 #include "droplet/commands.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-// The leak check looks at the process with ptrace, which a process that is not dumpable forbids.
-extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
-#endif
-
 namespace {
 
 // A closed standard stream must not become one of droplet's own descriptors.
