@@ -69,10 +69,11 @@ std::vector<ShimServer::Watch> ShimServer::watches() {
         ShimExec* e = exec.get();
         if (e->helper)
             out.push_back({e->helper.get(), POLLIN, [this, e](short) { helper_spoke(*e); }});
-        if (e->output && e->may_read())
+        // What it writes comes after the answer to its client.
+        if (!e->helper && e->output && e->may_read())
             out.push_back({e->output.get(), POLLIN,
                            [this, e](short) { read_exec_output(*e, e->output, shim::kStdout); }});
-        if (e->errors && e->may_read())
+        if (!e->helper && e->errors && e->may_read())
             out.push_back({e->errors.get(), POLLIN,
                            [this, e](short) { read_exec_output(*e, e->errors, shim::kStderr); }});
         if (e->input && !e->pending_input.empty())
@@ -260,6 +261,9 @@ void ShimServer::drain_exec(ShimExec& exec) {
 }
 
 void ShimServer::helper_spoke(ShimExec& exec) {
+    // Heard already in this round, when the end of its process came first.
+    if (!exec.helper)
+        return;
     auto packet = receive_packet(exec.helper.get());
     exec.helper.reset();
     Progress progress;
