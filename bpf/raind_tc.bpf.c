@@ -239,8 +239,10 @@ RAIND_LEAF int to_checks(struct __sk_buff* ctx, __u32 level, struct raind_work* 
     if (reason)
         return reason;
     mine = mac_equal(w->dmac, w->ep.mac);
+    /* The host's own multicast and broadcast is flooded to every port of the bridge; a container
+     * has no part in it, and a record of each would hide those that mean something. */
     if (!mine && (w->ethertype != ETH_P_IPV6 || !solicited_mac(w)))
-        return RAIND_R_NOT_MINE;
+        return w->dmac[0] & 1 ? RAIND_R_QUIET : RAIND_R_NOT_MINE;
     if (w->ethertype == ETH_P_ARP)
         return to_neigh(w);
     if (w->ethertype != ETH_P_IP && w->ethertype != ETH_P_IPV6)

@@ -132,7 +132,10 @@ void frames(std::vector<Case>& out) {
         drop(RAIND_R_NOT_MINE));
     one("broadcast MAC",
         datagram(gateway(), web(), 4).eth(gateway().mac, mac("ff:ff:ff:ff:ff:ff")).build(),
-        drop(RAIND_R_NOT_MINE));
+        drop(RAIND_R_QUIET, 0));
+    one("multicast MAC",
+        datagram(gateway(), web(), 4).eth(gateway().mac, mac("01:00:5e:00:00:01")).build(),
+        drop(RAIND_R_QUIET, 0));
     one("another address", datagram(gateway(), db(), 4).eth(gateway().mac, web().mac).build(),
         drop(RAIND_R_NOT_MINE));
     one("another address, v6", datagram(gateway(), db(), 6).eth(gateway().mac, web().mac).build(),

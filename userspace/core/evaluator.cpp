@@ -129,8 +129,11 @@ raind_reason Evaluator::check_to(Work& work) {
     const bool mine = packet.destination_mac == own.mac;
     const bool solicited =
         packet.ethertype == kEtherIp6 && packet.destination_mac == solicited_node_mac(own.ip6);
+    // The host's own multicast and broadcast is flooded to every port, and dropped without a
+    // record.
+    const bool group = (packet.destination_mac.bytes[0] & 1) != 0;
     if (!mine && !solicited)
-        return RAIND_R_NOT_MINE;
+        return group ? RAIND_R_QUIET : RAIND_R_NOT_MINE;
     if (packet.ethertype == kEtherArp)
         return neighbour_to(work);
     if (packet.ethertype != kEtherIp4 && packet.ethertype != kEtherIp6)

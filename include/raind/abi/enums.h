@@ -7,42 +7,42 @@
 #include "raind/abi/base.h"
 
 /* Why a packet got its verdict. Index of raind_stat. Reasons from 8 on are drops. */
-#define RAIND_REASONS(X)                                                               \
-    X(NONE, 0, "none", "not decided; never reported")                                  \
-    X(POLICY, 1, "policy", "a rule of the committed policy")                           \
-    X(DEFAULT, 2, "default", "no rule matched: predefined verdict")                    \
-    X(ESTABLISHED, 3, "established", "packet of a permitted flow")                     \
-    X(ANSWERED, 4, "answered", "ARP or NDP question answered on the port")             \
-    X(NEIGHBOUR, 5, "neighbour", "ARP or NDP between host and container")              \
-    X(QUIET, 6, "quiet", "probe or announcement dropped without a record")             \
-    X(CUT, 7, "cut", "flow ended because a commit took its permission away")           \
-    X(NESTED, 8, "nested", "nested deeper than the work areas")                        \
-    X(NO_ENDPOINT, 9, "no_endpoint", "interface belongs to no endpoint")               \
-    X(QUARANTINE, 10, "quarantine", "sender or receiver is in quarantine")             \
-    X(VLAN, 11, "vlan", "VLAN tag")                                                    \
-    X(SRC_MAC, 12, "src_mac", "source MAC is not the port's")                          \
-    X(ETHERTYPE, 13, "ethertype", "neither ARP nor IP")                                \
-    X(ARP, 14, "arp", "ARP with foreign or malformed content")                         \
-    X(IP_HEADER, 15, "ip_header", "malformed IP header or length")                     \
-    X(IP_OPTIONS, 16, "ip_options", "IPv4 options")                                    \
-    X(EXT_HEADER, 17, "ext_header", "IPv6 extension header not permitted or too many") \
-    X(FRAGMENT, 18, "fragment", "fragment")                                            \
-    X(SHORT, 19, "short", "transport header incomplete")                               \
-    X(TCP_FLAGS, 20, "tcp_flags", "impossible TCP flags")                              \
-    X(SRC_IP, 21, "src_ip", "source address is not the port's")                        \
-    X(NDP, 22, "ndp", "neighbour discovery with foreign or forbidden content")         \
-    X(SPECIAL, 23, "special", "multicast, broadcast, loopback or unused pool address") \
-    X(DHCP, 24, "dhcp", "DHCP question")                                               \
-    X(ICMP_ERROR, 25, "icmp_error", "ICMP error that belongs to no flow")              \
-    X(NOT_FIRST, 26, "not_first", "no flow, and not a proper first packet")            \
-    X(CT_LIMIT, 27, "ct_limit", "endpoint has its share of flows")                     \
-    X(CT_FULL, 28, "ct_full", "flow table full")                                       \
-    X(NOT_MINE, 29, "not_mine", "frame not addressed to this endpoint")                \
-    X(UNSTAMPED, 30, "unstamped", "container address from outside its port")           \
-    X(SPOOF, 31, "spoof", "host address on a packet that the host did not make")       \
-    X(NO_GENERATION, 32, "no_generation", "no committed policy")                       \
-    X(NO_IDENTITY, 33, "no_identity", "identity unknown or without a chain")           \
-    X(PROBES, 34, "probes", "verdict needs more look-ups than permitted")              \
+#define RAIND_REASONS(X)                                                                \
+    X(NONE, 0, "none", "not decided; never reported")                                   \
+    X(POLICY, 1, "policy", "a rule of the committed policy")                            \
+    X(DEFAULT, 2, "default", "no rule matched: predefined verdict")                     \
+    X(ESTABLISHED, 3, "established", "packet of a permitted flow")                      \
+    X(ANSWERED, 4, "answered", "ARP or NDP question answered on the port")              \
+    X(NEIGHBOUR, 5, "neighbour", "ARP or NDP between host and container")               \
+    X(QUIET, 6, "quiet", "probe, announcement or group frame dropped without a record") \
+    X(CUT, 7, "cut", "flow ended because a commit took its permission away")            \
+    X(NESTED, 8, "nested", "nested deeper than the work areas")                         \
+    X(NO_ENDPOINT, 9, "no_endpoint", "interface belongs to no endpoint")                \
+    X(QUARANTINE, 10, "quarantine", "sender or receiver is in quarantine")              \
+    X(VLAN, 11, "vlan", "VLAN tag")                                                     \
+    X(SRC_MAC, 12, "src_mac", "source MAC is not the port's")                           \
+    X(ETHERTYPE, 13, "ethertype", "neither ARP nor IP")                                 \
+    X(ARP, 14, "arp", "ARP with foreign or malformed content")                          \
+    X(IP_HEADER, 15, "ip_header", "malformed IP header or length")                      \
+    X(IP_OPTIONS, 16, "ip_options", "IPv4 options")                                     \
+    X(EXT_HEADER, 17, "ext_header", "IPv6 extension header not permitted or too many")  \
+    X(FRAGMENT, 18, "fragment", "fragment")                                             \
+    X(SHORT, 19, "short", "transport header incomplete")                                \
+    X(TCP_FLAGS, 20, "tcp_flags", "impossible TCP flags")                               \
+    X(SRC_IP, 21, "src_ip", "source address is not the port's")                         \
+    X(NDP, 22, "ndp", "neighbour discovery with foreign or forbidden content")          \
+    X(SPECIAL, 23, "special", "multicast, broadcast, loopback or unused pool address")  \
+    X(DHCP, 24, "dhcp", "DHCP question")                                                \
+    X(ICMP_ERROR, 25, "icmp_error", "ICMP error that belongs to no flow")               \
+    X(NOT_FIRST, 26, "not_first", "no flow, and not a proper first packet")             \
+    X(CT_LIMIT, 27, "ct_limit", "endpoint has its share of flows")                      \
+    X(CT_FULL, 28, "ct_full", "flow table full")                                        \
+    X(NOT_MINE, 29, "not_mine", "frame not addressed to this endpoint")                 \
+    X(UNSTAMPED, 30, "unstamped", "container address from outside its port")            \
+    X(SPOOF, 31, "spoof", "host address on a packet that the host did not make")        \
+    X(NO_GENERATION, 32, "no_generation", "no committed policy")                        \
+    X(NO_IDENTITY, 33, "no_identity", "identity unknown or without a chain")            \
+    X(PROBES, 34, "probes", "verdict needs more look-ups than permitted")               \
     X(MEMORY, 35, "memory", "packet data or work area not accessible")
 
 /* raind_stat: packets dropped are at their reason, packets passed at this + reason. */
