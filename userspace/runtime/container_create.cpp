@@ -13,6 +13,7 @@
 #include "userspace/core/names.h"
 #include "userspace/runtime/container_manager.h"
 #include "userspace/runtime/create_request.h"
+#include "userspace/runtime/subordinate_ids.h"
 
 namespace raind::runtime {
 namespace {
@@ -63,7 +64,8 @@ Status assign_addresses(store::Store& store, core::ContainerRecord& record) {
     RAIND_TRY(const auto address, core::next_address(*pool, allocations, record.id, wall_now()));
     RAIND_CHECK(store.ipam().assign(address));
     RAIND_TRY(const auto ranges, store.ipam().ranges());
-    RAIND_TRY(const auto range, core::next_id_range(core::IdRangePlan{}, ranges, record.id));
+    RAIND_TRY(const auto plan, subordinate_ids());
+    RAIND_TRY(const auto range, core::next_id_range(plan, ranges, record.id));
     RAIND_CHECK(store.ipam().assign_range(range));
     record.ip4 = address.ip4;
     record.ip6 = address.ip6;
