@@ -117,17 +117,24 @@ Result<std::vector<std::pair<std::string, std::uint64_t>>> EbpfBackend::drops() 
     return out;
 }
 
+Result<core::PortStatus> EbpfBackend::port(const std::string& interface) {
+    const std::uint32_t ifindex = ::if_nametoindex(interface.c_str());
+    if (ifindex == 0)
+        return core::PortStatus{.interface = interface,
+                                .attached = false,
+                                .first = false,
+                                .kind = std::string(attacher_->kind())};
+    return attacher_->inspect(interface, ifindex);
+}
+
 Result<core::BackendStatus> EbpfBackend::status() {
     core::BackendStatus out;
     out.name = "ebpf";
     RAIND_TRY(out.applied, committer_.applied());
     RAIND_TRY(const std::vector<std::string> names, attacher_->interfaces());
     for (const std::string& name : names) {
-        core::PortStatus port{.interface = name, .attached = false, .first = false, .kind = "tcx"};
-        if (const std::uint32_t ifindex = ::if_nametoindex(name.c_str()); ifindex != 0) {
-            RAIND_TRY(port, attacher_->inspect(name, ifindex));
-        }
-        out.ports.push_back(std::move(port));
+        RAIND_TRY(core::PortStatus state, port(name));
+        out.ports.push_back(std::move(state));
     }
     RAIND_TRY(const std::vector<std::uint32_t> ports, datapath_->ep.keys());
     out.fill.emplace_back(abi::map_name(abi::Map::EP), ports.size());

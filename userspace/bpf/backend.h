@@ -28,6 +28,7 @@ class EbpfBackend final : public core::EnforcementBackend {
     Status publish_endpoint(const core::EndpointSpec& endpoint) override;
     Status withdraw_endpoint(const core::EndpointSpec& endpoint) override;
     Status detach_port(const std::string& interface) override;
+    Result<core::PortStatus> port(const std::string& interface) override;
     Status publish_identity(const core::CompiledIdentity& identity,
                             const std::string& name) override;
     Result<core::SweepCounts> commit(const core::CompiledSet& set) override;

@@ -139,11 +139,17 @@ Status Daemon::open_api() {
 }
 
 void Daemon::read_events(const std::stop_token& stop) {
-    while (!stop.stop_requested())
+    std::uint64_t malformed = 0;
+    while (!stop.stop_requested()) {
         if (auto polled = reader_->poll(kReadInterval); !polled) {
             log::error("event reader: {}", polled.error().message());
             wait_for(1s, stop);
         }
+        if (const std::uint64_t now = reader_->malformed(); now != malformed) {
+            pipeline_->losses().add("reader.format", now - malformed);
+            malformed = now;
+        }
+    }
 }
 
 // Expiry and heartbeat of the datapath, the watch over what others may change, renewal of
@@ -151,16 +157,9 @@ void Daemon::read_events(const std::stop_token& stop) {
 void Daemon::keep(const std::stop_token& stop) {
     auto last_renewal = std::chrono::steady_clock::now();
     while (!stop.stop_requested()) {
-        auto records = store_->containers().list();
-        if (!records) {
-            log::error("keeper: {}", records.error().message());
-        } else {
-            std::erase_if(*records, [](const core::ContainerRecord& record) {
-                return record.ep_id == 0 || record.state == core::ContainerState::Creating;
-            });
-            if (auto kept = datapath_->keep(*records); !kept)
-                log::error("keeper: {}", kept.error().message());
-        }
+        if (auto kept = datapath_->keep(); !kept)
+            log::error("keeper: {}", kept.error().message());
+        containers_->watch_ports();
         if (auto told = tell_losses(*reader_, *pipeline_, store_->settings()); !told)
             log::error("keeper: {}", told.error().message());
         if (std::chrono::steady_clock::now() - last_renewal > kCertificateInterval) {

@@ -88,6 +88,8 @@ class EnforcementBackend {
     // Removal: endpoint and its flows end (END records), then the programs, then the counters.
     virtual Status withdraw_endpoint(const EndpointSpec& endpoint) = 0;
     virtual Status detach_port(const std::string& interface) = 0;
+    // Whether both programs are on the port and nothing runs before them.
+    virtual Result<PortStatus> port(const std::string& interface) = 0;
 
     // The chain of one identity in both slots; a container start that is no commit.
     virtual Status publish_identity(const CompiledIdentity& identity, const std::string& name) = 0;

@@ -100,7 +100,8 @@ Json make_env(const ImageDefaults& image, const core::ContainerOptions& options,
 }
 
 Json make_resources(const CgroupLimits& limits) {
-    Json resources = Json::object();
+    // Nothing but what droplet always permits: null, zero, full, random, urandom, tty, pts.
+    Json resources{{"devices", Json::array({{{"allow", false}, {"access", "rwm"}}})}};
     if (limits.memory)
         resources["memory"] = {{"limit", kMemoryLimit}};
     if (limits.cpu)

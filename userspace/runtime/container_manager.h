@@ -48,6 +48,8 @@ class ContainerManager final : public core::ContainerService {
     Status recover();
     // Watches the shims of running containers; call once, after recover().
     Status start_supervision();
+    // Every two seconds: the ports of attached containers are as they were made.
+    void watch_ports();
 
     Result<std::vector<api::ContainerInfo>> list() override;
     Result<api::ContainerInfo> inspect(const std::string& container) override;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "userspace/common/log.h"
+#include "userspace/common/process.h"
 #include "userspace/runtime/container_manager.h"
 
 namespace raind::runtime {
@@ -104,6 +105,29 @@ Status ContainerManager::remove_strays(const std::vector<Record>& records) {
             RAIND_CHECK(remove_tree(entry.path()));
         }
     return deps_.datapath.prune(attached);
+}
+
+void ContainerManager::watch_ports() {
+    const auto records = deps_.store.containers().list();
+    if (!records) {
+        log::error("port watch: {}", records.error().message());
+        return;
+    }
+    for (const Record& seen : *records) {
+        // A container that is being changed is looked at in the next round.
+        const auto lock = locks_.try_lock(seen.id);
+        const auto now = lock ? deps_.store.containers().find(seen.id) : std::nullopt;
+        if (!now || !*now || !now->has_value())
+            continue;
+        const Record& record = **now;
+        const bool attached =
+            record.state == ContainerState::Running || record.state == ContainerState::Created;
+        if (!attached || !is_alive(record.shim_pid, record.shim_start) ||
+            !process_start_time(record.pid))
+            continue;
+        if (auto verified = deps_.datapath.verify(record); !verified)
+            log::error("container {}: {}", record.id, verified.error().message());
+    }
 }
 
 }  // namespace raind::runtime

@@ -28,6 +28,8 @@ class Datapath {
     virtual Status detach(const core::ContainerRecord& container) = 0;
     // Puts back what is missing of a container that is supposed to be attached.
     virtual Status repair(const core::ContainerRecord& container) = 0;
+    // Looks at the port of an attached container and puts back what others changed, with an alarm.
+    virtual Status verify(const core::ContainerRecord& container) = 0;
     // Removes interfaces, endpoints and pins that belong to none of these.
     virtual Status prune(const std::vector<core::ContainerRecord>& attached) = 0;
 

@@ -138,16 +138,18 @@ core::EndpointSpec NetworkDatapath::endpoint_of(const core::ContainerRecord& con
 }
 
 // Programs, then maps; the port is down or isolated meanwhile.
-Status NetworkDatapath::publish(const core::ContainerRecord& container, std::uint32_t ifindex) {
-    identities_.add({.ep_id = container.ep_id,
-                     .identity = container.identity,
-                     .container_id = container.id,
-                     .container_uid = container.uid,
-                     .name = container.name,
-                     .spiffe_id = container.spiffe_id(),
-                     .veth = container.host_interface,
-                     .ip4 = container.ip4,
-                     .ip6 = container.ip6});
+Status NetworkDatapath::publish(const core::ContainerRecord& container, std::uint32_t ifindex,
+                                std::uint64_t since) {
+    identities_.add(flow::Endpoint{.ep_id = container.ep_id,
+                                   .identity = container.identity,
+                                   .container_id = container.id,
+                                   .container_uid = container.uid,
+                                   .name = container.name,
+                                   .spiffe_id = container.spiffe_id(),
+                                   .veth = container.host_interface,
+                                   .ip4 = container.ip4,
+                                   .ip6 = container.ip6},
+                    since);
     return in_netns([&]() -> Status {
         RAIND_CHECK(backend_.attach_port(container.host_interface, ifindex));
         return backend_.publish_endpoint(endpoint_of(container, ifindex));
@@ -157,7 +159,7 @@ Status NetworkDatapath::publish(const core::ContainerRecord& container, std::uin
 Status NetworkDatapath::attach_locked(const core::ContainerRecord& container) {
     const net::EndpointPort port = port_of(container);
     RAIND_TRY(const std::uint32_t ifindex, network_->create_endpoint(port));
-    RAIND_CHECK(publish(container, ifindex));
+    RAIND_CHECK(publish(container, ifindex, boottime_ns()));
     RAIND_CHECK(network_->enslave_endpoint(port));
     RAIND_TRY(const NetnsRef inside, NetnsRef::of_pid(container.pid));
     return network_->connect_endpoint(port, inside);
@@ -198,9 +200,14 @@ Status NetworkDatapath::detach(const core::ContainerRecord& container) {
 
 Status NetworkDatapath::repair_locked(const core::ContainerRecord& container) {
     RAIND_TRY(const auto link, network_->link(container.host_interface));
-    if (!link)
-        return attach_locked(container);
-    RAIND_CHECK(publish(container, static_cast<std::uint32_t>(link->index)));
+    if (!link) {
+        auto attached = attach_locked(container);
+        if (!attached)
+            RAIND_CHECK(detach_locked(container));
+        return attached;
+    }
+    // It was there before this daemon, or before the fault: its earlier records are its own too.
+    RAIND_CHECK(publish(container, static_cast<std::uint32_t>(link->index), 0));
     return network_->enslave_endpoint(port_of(container));
 }
 
@@ -267,30 +274,28 @@ Result<net::ForwardingState> NetworkDatapath::forwarding() {
     return network_->forwarding();
 }
 
-Status NetworkDatapath::keep(const std::vector<core::ContainerRecord>& attached) {
+Status NetworkDatapath::keep() {
     const std::lock_guard lock(mutex_);
     RAIND_CHECK(in_netns([&] { return backend_.sweep(); }));
     RAIND_TRY(const netfilter::GuardState guard, guard_->verify());
-    if (guard != netfilter::GuardState::Intact) {
-        log::error("alarm: the guard table was {}; put back",
-                   guard == netfilter::GuardState::Absent ? "removed" : "changed");
-        RAIND_CHECK(guard_->ensure(guard_spec()));
-    }
-    RAIND_TRY(const core::BackendStatus status, in_netns([&] { return backend_.status(); }));
-    for (const core::ContainerRecord& container : attached) {
-        const auto port =
-            std::ranges::find(status.ports, container.host_interface, &core::PortStatus::interface);
-        const bool programs = port != status.ports.end() && port->attached && port->first;
-        auto differences = network_->verify_endpoint(port_of(container));
-        if (!differences)  // the container is ending, its supervisor sees to it
-            continue;
-        if (programs && differences->empty())
-            continue;
-        log::error("alarm: port {} was changed ({}); put back", container.host_interface,
-                   programs ? differences->front() : "programs");
-        RAIND_CHECK(repair_locked(container));
-    }
-    return {};
+    if (guard == netfilter::GuardState::Intact)
+        return {};
+    log::error("alarm: the guard table was {}; put back",
+               guard == netfilter::GuardState::Absent ? "removed" : "changed");
+    return guard_->ensure(guard_spec());
+}
+
+Status NetworkDatapath::verify(const core::ContainerRecord& container) {
+    const std::lock_guard lock(mutex_);
+    RAIND_TRY(const core::PortStatus port,
+              in_netns([&] { return backend_.port(container.host_interface); }));
+    RAIND_TRY(const auto differences, network_->verify_endpoint(port_of(container)));
+    const bool programs = port.attached && port.first;
+    if (programs && differences.empty())
+        return {};
+    log::error("alarm: port {} was changed ({}); put back", container.host_interface,
+               programs ? differences.front() : "programs");
+    return repair_locked(container);
 }
 
 Status NetworkDatapath::remove_all() {

@@ -34,6 +34,7 @@ class NetworkDatapath final : public Datapath {
     Status attach(const core::ContainerRecord& container) override;
     Status detach(const core::ContainerRecord& container) override;
     Status repair(const core::ContainerRecord& container) override;
+    Status verify(const core::ContainerRecord& container) override;
     Status prune(const std::vector<core::ContainerRecord>& attached) override;
     Status publish_identity(core::IdentityId identity, const std::string& name) override;
     Result<core::SweepCounts> commit(const core::CompiledSet& set) override;
@@ -41,8 +42,8 @@ class NetworkDatapath final : public Datapath {
     Result<core::BackendStatus> status() override;
 
     Result<net::ForwardingState> forwarding();
-    // Every two seconds: expiry, and whatever others have taken away is put back.
-    Status keep(const std::vector<core::ContainerRecord>& attached);
+    // Every two seconds: expiry of flows, and the guard table put back if others changed it.
+    Status keep();
     // Bridge, guard, pins and namespace of an instance that has no container any more.
     Status remove_all();
 
@@ -58,7 +59,8 @@ class NetworkDatapath final : public Datapath {
     net::EndpointPort port_of(const core::ContainerRecord& container) const;
     core::EndpointSpec endpoint_of(const core::ContainerRecord& container,
                                    std::uint32_t ifindex) const;
-    Status publish(const core::ContainerRecord& container, std::uint32_t ifindex);
+    Status publish(const core::ContainerRecord& container, std::uint32_t ifindex,
+                   std::uint64_t since);
     Status attach_locked(const core::ContainerRecord& container);
     Status detach_locked(const core::ContainerRecord& container);
     Status repair_locked(const core::ContainerRecord& container);

@@ -47,7 +47,8 @@ TEST_CASE("every container has seven namespaces, a shifted range, no_new_privs a
     CHECK(config->at("process").at("capabilities").at("bounding").size() == 13);
     CHECK(config->at("process").at("capabilities").at("ambient").empty());
     CHECK(os.at("sysctl").at("net.ipv4.ping_group_range") == "0 65535");
-    CHECK(os.at("resources").empty());  // no controller, no limit
+    CHECK(os.at("resources").size() == 1);  // no controller, no limit
+    CHECK(os.at("resources").at("devices")[0].at("allow") == false);
 }
 
 TEST_CASE("limits are written only where the controller is") {
