@@ -1,7 +1,9 @@
 #include "cli/log_view.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <ctime>
 #include <fmt/format.h>
 
 #include "cli/text.h"
@@ -59,6 +61,14 @@ std::string record_time(const Json& record) {
     std::string time = field(record, "received_ts");
     if (time.empty())
         time = field(record, "generated_ts");
+    // People read their own clock. The daemon writes UTC; another offset is left as it stands.
+    if (const auto seconds = time.ends_with('Z') ? parse_time(time) : std::nullopt) {
+        std::tm parts{};
+        std::array<char, 32> local{};
+        ::localtime_r(&*seconds, &parts);
+        std::strftime(local.data(), local.size(), "%Y-%m-%d %H:%M:%S", &parts);
+        return local.data();
+    }
     time = time.substr(0, time.find_first_of(".+Z"));
     if (const std::size_t t = time.find('T'); t != std::string::npos)
         time[t] = ' ';

@@ -208,7 +208,10 @@ Status NetworkDatapath::repair_locked(const core::ContainerRecord& container) {
     }
     // It was there before this daemon, or before the fault: its earlier records are its own too.
     RAIND_CHECK(publish(container, static_cast<std::uint32_t>(link->index), 0));
-    return network_->enslave_endpoint(port_of(container));
+    const net::EndpointPort port = port_of(container);
+    RAIND_CHECK(network_->enslave_endpoint(port));
+    RAIND_TRY(const NetnsRef inside, NetnsRef::of_pid(container.pid));
+    return network_->connect_endpoint(port, inside);
 }
 
 Status NetworkDatapath::repair(const core::ContainerRecord& container) {
@@ -289,8 +292,12 @@ Status NetworkDatapath::verify(const core::ContainerRecord& container) {
     const std::lock_guard lock(mutex_);
     RAIND_TRY(const core::PortStatus port,
               in_netns([&] { return backend_.port(container.host_interface); }));
-    RAIND_TRY(const auto differences, network_->verify_endpoint(port_of(container)));
-    const bool programs = port.attached && port.first;
+    RAIND_TRY(const auto link, network_->link(container.host_interface));
+    std::vector<std::string> differences{"interface removed"};
+    if (link) {
+        RAIND_TRY(differences, network_->verify_endpoint(port_of(container)));
+    }
+    const bool programs = !link || (port.attached && port.first);
     if (programs && differences.empty())
         return {};
     log::error("alarm: port {} was changed ({}); put back", container.host_interface,

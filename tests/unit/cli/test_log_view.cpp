@@ -1,4 +1,7 @@
+#include <cstdlib>
+#include <ctime>
 #include <doctest/doctest.h>
+#include <string>
 
 #include "cli/log_view.h"
 
@@ -77,4 +80,18 @@ TEST_CASE("a target is a name, an id or an address at either end") {
     for (const char* const target : {"we", "192.0.2", "db"})
         CHECK_FALSE(netflow_matches(line, target));
     CHECK_FALSE(netflow_matches("web", "web"));
+}
+
+TEST_CASE("times of the daemon are UTC and shown in the local zone") {
+    const char* before = std::getenv("TZ");
+    const std::string kept = before != nullptr ? before : "";
+    ::setenv("TZ", "JST-9", 1);
+    ::tzset();
+    CHECK(netflow_line(R"({"received_ts":"2026-03-02T20:02:11.12Z","verdict":"deny"})")
+              .starts_with("2026-03-03 05:02:11\t"));
+    if (before != nullptr)
+        ::setenv("TZ", kept.c_str(), 1);
+    else
+        ::unsetenv("TZ");
+    ::tzset();
 }

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""What others take away from a running instance is put back within 5 s, with an alarm, and opens nothing."""
+import os
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from lab import Failure, Lab, run, wait_until  # noqa: E402
+
+
+class Watchdog:
+    def __init__(self, lab):
+        self.lab = lab
+        self.image = lab.make_image()
+        for name in ("a", "b"):
+            lab.raind("container", "run", "-d", "--name", name, self.image, "probe", "serve", "--tcp", "80", "--tcp", "81")
+        lab.raind("policy", "add", "--type", "ew", "-s", "a", "-d", "b", "-p", "tcp", "--dport", "80")
+        lab.raind("policy", "commit", "--yes")
+        self.port = lab.inspect("a")["hostInterface"]
+        self.address = lab.inspect("b")["address"]
+
+    def alarms(self):
+        return (self.lab.dir / "condenser.log").read_text().count("alarm: ")
+
+    def reaches(self, port):
+        return self.lab.raind("container", "exec", "a", "probe", "tcp", self.address, port, "--timeout", "500",
+                              check=False).returncode == 0
+
+    def damage(self, what, action):
+        before = self.alarms()
+        action()
+        began = time.monotonic()
+        wait_until(f"{what}: put back", lambda: self.alarms() > before, 5)
+        time.sleep(0.2)
+        if not self.reaches("80"):
+            raise Failure(f"{what}: the permitted connection does not work afterwards")
+        if self.reaches("81"):
+            raise Failure(f"{what}: a connection without a policy got through")
+        print(f"passed: {what}: put back after {time.monotonic() - began:.1f} s")
+
+    def ip(self, *words):
+        return lambda: run("ip", "-n", self.lab.netns, *words)
+
+    def remove_pins(self):
+        for pin in (self.lab.bpffs / "raind/v1/links").glob(self.port + "*"):
+            pin.unlink()
+
+    def cases(self):
+        return [
+            ("guard table deleted", lambda: run("ip", "netns", "exec", self.lab.netns, "nft", "delete", "table", "inet",
+                                                "raind_guard")),
+            ("guard table flushed", lambda: run("ip", "netns", "exec", self.lab.netns, "nft", "flush", "table", "inet",
+                                                "raind_guard")),
+            ("port no longer isolated", self.ip("link", "set", self.port, "type", "bridge_slave", "isolated", "off")),
+            ("programs unpinned", self.remove_pins),
+            ("neighbour entry deleted", self.ip("neigh", "del", self.lab.inspect("a")["address"], "dev", "raind0")),
+            ("port taken off the bridge", self.ip("link", "set", self.port, "nomaster")),
+            ("port set down", self.ip("link", "set", self.port, "down")),
+            ("port deleted", self.ip("link", "del", self.port)),
+        ]
+
+
+def main():
+    if os.geteuid() != 0:
+        print("SKIP: needs root")
+        return 77
+    lab = Lab(f"raind-wd-{os.getpid()}")
+    lab.prepare()
+    failed, passed = [], 0
+    try:
+        lab.start()
+        watchdog = Watchdog(lab)
+        for what, action in watchdog.cases():
+            try:
+                watchdog.damage(what, action)
+                passed += 1
+            except Failure as problem:
+                failed.append(str(problem))
+    finally:
+        failed += lab.close()
+        wait_until("all is removed", lambda: not lab.leftovers(), 10)
+    for text in failed:
+        print(f"failed: {text}")
+    print(f"{passed} passed, {len(failed)} failed")
+    return 1 if failed or not passed else 0
+
+
+sys.exit(main())
