@@ -27,6 +27,8 @@ target_compile_options(raind_options INTERFACE
   $<$<CONFIG:Release>:-Wno-stringop-overread>
   $<$<CONFIG:Release>:-Wno-free-nonheap-object>
   $<$<CONFIG:Release>:-Wno-maybe-uninitialized>
+  $<$<CONFIG:Release>:-Wno-restrict>
+  $<$<CONFIG:Release>:-Wno-unused-result>
   -fstack-protector-strong
   $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>
   $<$<BOOL:${RAIND_WERROR}>:-Werror>)
