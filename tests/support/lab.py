@@ -152,11 +152,11 @@ class Lab:
 
     # surroundings
 
-    def make_image(self, tag="1"):
-        """Fills a registry on loopback with a small image: busybox-static and our probe."""
+    def make_image(self, tag="1", programs=("probe",)):
+        """Fills a registry on loopback with a small image: busybox-static and programs of the tests."""
         layout = self.dir / "layout"
-        run(sys.executable, SOURCE / "tests/images/image_builder.py", layout, tag,
-            "--file", f"{BUILD / 'tests/probe'}:bin/probe")
+        files = [word for name in programs for word in ("--file", f"{BUILD / 'tests' / name}:bin/{name}")]
+        run(sys.executable, SOURCE / "tests/images/image_builder.py", layout, tag, *files)
         self.registry_process, self.registry_address = registry.start(self.dir / "registry")
         registry.push(self.registry_address, f"{layout}:{tag}", f"demo/tools:{tag}")
         return f"{self.registry_address}/demo/tools:{tag}"

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Counts frames on one interface that carry TCP or UDP with a given port, either family.
+"""Looks at every frame of one interface, in both directions.
 
-usage: sniffer.py INTERFACE PORT    prints `ready`; on SIGTERM the count, then ends
+usage: sniffer.py INTERFACE PORT      counts TCP and UDP frames with the port, either family
+       sniffer.py INTERFACE WORD-     finds the markers `WORD-<letters>` in the frames
+Prints `ready`; on SIGTERM the count, or the markers in one line, then ends.
 """
+import re
 import signal
 import socket
 import struct
@@ -23,11 +26,13 @@ def ports_of(frame):
 
 
 def main():
-    interface, port = sys.argv[1], int(sys.argv[2])
-    count = 0
+    interface, wanted = sys.argv[1:3]
+    port = int(wanted) if wanted.isdigit() else None
+    pattern = re.compile(re.escape(wanted).encode() + rb"[a-z0-9_]+")
+    count, markers = 0, set()
 
     def finish(*_):
-        print(count, flush=True)
+        print(count if port is not None else " ".join(sorted(markers)), flush=True)
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, finish)
@@ -35,9 +40,11 @@ def main():
         tap.bind((interface, 0))
         print("ready", flush=True)
         while True:
-            frame, address = tap.recvfrom(65535)
             # Frames that this host sends out are seen as well; both directions count.
-            if port in ports_of(frame):
+            frame = tap.recv(65535)
+            if port is None:
+                markers.update(found.decode() for found in pattern.findall(frame))
+            elif port in ports_of(frame):
                 count += 1
 
 

@@ -296,6 +296,8 @@ Status NetworkDatapath::verify(const core::ContainerRecord& container) {
     std::vector<std::string> differences{"interface removed"};
     if (link) {
         RAIND_TRY(differences, network_->verify_endpoint(port_of(container)));
+    } else if (!NetnsRef::of_pid(container.pid)) {
+        return {};  // the container is ending and took its interface with it: nobody's fault
     }
     const bool programs = !link || (port.attached && port.first);
     if (programs && differences.empty())
