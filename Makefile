@@ -1,5 +1,5 @@
 # The commands a person types. Everything else is CMake.
-.PHONY: build test demo clean
+.PHONY: build test demo bench clean
 
 build:
 	@./cmake/install-deps
@@ -12,6 +12,9 @@ test:
 
 demo: build
 	@./tests/e2e/demo
+
+bench: build
+	@./tests/bench/latency
 
 clean:
 	@rm -rf build

@@ -20,6 +20,13 @@ raind::Result<Spec> with(const std::string& seccomp) {
     return parse_spec(kHead + seccomp + "}}");
 }
 
+// A filter stops the sanitizer's own calls as well; the plain build runs these cases.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 // The errno that a call gets under the profile, seen in a child.
 int errno_under(const Seccomp& profile, long number) {
     const auto program = compile_seccomp(profile, "");
@@ -39,7 +46,8 @@ int errno_under(const Seccomp& profile, long number) {
 
 }  // namespace
 
-TEST_CASE("seccomp: listed calls pass, others get the default, unknown newer ones ENOSYS") {
+TEST_CASE("seccomp: listed calls pass, others get the default, unknown newer ones ENOSYS" *
+          doctest::skip(kSanitized)) {
     const auto spec = with(R"({"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":13,"syscalls":[
         {"names":["getppid","exit","exit_group","no_such_call"],"action":"SCMP_ACT_ALLOW"},
         {"names":["getuid"],"action":"SCMP_ACT_ERRNO","errnoRet":38}]})");
