@@ -162,9 +162,16 @@ class Spoofing(Suite):
         for reason in ("arp", "ndp"):
             expect(self.lab.find_records(verdict="deny", verdict_reason=reason, src__container_name="evil"), f"no record: {reason}")
 
+    def link(self, *words, check=True):
+        """What root of the container can do to its network with a full `ip`."""
+        return run("nsenter", "-t", self.evil["pid"], "-n", "ip", *words, check=check)
+
     def case_taking_the_address_of_another(self):
         for family, length in (("address", "24"), ("address6", "64")):
-            self.exec("ip", "addr", "add", f"{self.friend[family]}/{length}", "dev", "eth0")
+            more = ["nodad"] if family == "address6" else []
+            self.link("addr", "add", f"{self.friend[family]}/{length}", "dev", "eth0", *more)
+            # Without this the kernel asks for the victim in the friend's name and gets no further.
+            self.link("neigh", "replace", self.victim[family], "lladdr", self.gateway_mac, "dev", "eth0")
         before = self.output("victim")
         try:
             for family in ("address", "address6"):
@@ -172,8 +179,10 @@ class Spoofing(Suite):
                                  check=False)
                 expect(done.returncode != 0, f"an answer for {self.friend[family]}")
         finally:
+            time.sleep(0.3)
             for family, length in (("address", "24"), ("address6", "64")):
-                self.exec("ip", "addr", "del", f"{self.friend[family]}/{length}", "dev", "eth0")
+                self.link("addr", "del", f"{self.friend[family]}/{length}", "dev", "eth0")
+                self.link("neigh", "del", self.victim[family], "dev", "eth0")
         expect(self.output("victim") == before, "the victim was reached")
         # The one whose address it was is still reached, and by its own address.
         expect(self.exec("probe", "udp", self.victim["address"], PORT, container="friend").returncode == 0, "friend is cut off")
@@ -187,6 +196,7 @@ class Spoofing(Suite):
                 expect(self.exec("probe", "udp", self.victim[family], PORT, "--timeout", "500", check=False).returncode != 0,
                        "an answer with another hardware address")
         finally:
+            time.sleep(0.3)
             self.exec("ip", "link", "set", "eth0", "address", self.evil["mac"])
         expect(self.output("victim") == before, "the victim was reached")
         wait_until("evil is heard again with its own", lambda: self.exec(
@@ -194,21 +204,20 @@ class Spoofing(Suite):
 
     def case_devices_made_inside(self):
         """A macvlan or VLAN device on eth0, with the friend's address."""
-        made = []
         for kind in (("macvlan",), ("vlan", "id", "5")):
-            done = run("nsenter", "-t", self.evil["pid"], "-n", "ip", "link", "add", "link", "eth0", "name", "inner", "address",
-                       OTHER_MAC, "type", *kind, check=False)
+            done = self.link("link", "add", "link", "eth0", "name", "inner", "address", OTHER_MAC, "type", *kind, check=False)
             if done.returncode != 0:
                 print(f"  {kind[0]}: this kernel has none: {done.stderr.strip()}")
                 continue
-            made.append(kind[0])
             before = self.output("victim")
             for words in (("addr", "add", f"{self.friend['address']}/32", "dev", "inner"), ("link", "set", "inner", "up"),
-                          ("route", "add", self.victim["address"], "dev", "inner")):
-                run("nsenter", "-t", self.evil["pid"], "-n", "ip", *words)
+                          ("route", "add", self.victim["address"], "dev", "inner"),
+                          ("neigh", "replace", self.victim["address"], "lladdr", self.gateway_mac, "dev", "inner")):
+                self.link(*words)
             done = self.exec("probe", "udp", self.victim["address"], PORT, "--from", self.friend["address"], "--timeout", "500",
                              check=False)
-            run("nsenter", "-t", self.evil["pid"], "-n", "ip", "link", "del", "inner")
+            time.sleep(0.3)
+            self.link("link", "del", "inner")
             expect(done.returncode != 0 and self.output("victim") == before, f"{kind[0]}: the victim was reached")
 
     def case_no_bridge_entry_beyond_its_own(self):
