@@ -86,6 +86,7 @@ class Confinement(Suite):
         self.inside("touch /made && chown 7:9 /made")
         made = pathlib.Path(f"/proc/{self.one['pid']}/root/made").stat()
         first = int(self.proc("uid_map").split()[1])
+        expect(first >= FIRST_ID, f"root inside is {first} outside")
         expect((made.st_uid, made.st_gid) == (first + 7, first + 9), f"owner outside {made.st_uid}:{made.st_gid}")
         expect(self.inside("stat -c %u:%g /made /bin/busybox").stdout.split() == ["7:9", "0:0"], "owners inside")
         layer = next((self.lab.root / "etc/raind/image/layers").glob("**/bin/busybox")).stat()
