@@ -13,6 +13,9 @@ function(raind_program name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${RAIND_BIN_DIR}")
 endfunction()
 
+# What `ctest -L "unit|bpf|net|fuzz"` runs and nothing else: no program that is installed.
+add_custom_target(raind_tests)
+
 # The one doctest main, compiled once.
 function(raind_doctest_main)
   if(NOT TARGET raind_doctest_main)
@@ -35,6 +38,7 @@ function(raind_unit_test name)
   target_link_libraries(${name} PRIVATE ${arg_LIBS} raind_doctest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   add_test(NAME ${name} COMMAND ${name})
+  add_dependencies(raind_tests ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()
 
