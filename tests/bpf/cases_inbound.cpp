@@ -40,6 +40,14 @@ void from_host(std::vector<Case>& out, int family) {
                    open,
                    {forwarded(to(kWeb, "SYN", syn(gateway()), drop(RAIND_R_SPOOF))),
                     forwarded(to(kWeb, "SYN", syn(host()), drop(RAIND_R_SPOOF)))}});
+}
+
+void from_outside(std::vector<Case>& out, int family) {
+    const std::string v = family == 4 ? "v4 " : "v6 ";
+    const World open = world(Rules().allow(kWebId, kDbId, 17, 5000, 257));
+    const auto syn = [&](const Node& source) {
+        return host_frame(source, web(), family).tcp(40000, 80, kSyn).build();
+    };
     out.push_back({"inbound",
                    v + "the outside is denied",
                    open,
@@ -182,6 +190,7 @@ void frames(std::vector<Case>& out) {
 void add_inbound_cases(std::vector<Case>& out) {
     for (const int family : {4, 6}) {
         from_host(out, family);
+        from_outside(out, family);
         containers(out, family);
     }
     frames(out);

@@ -6,6 +6,87 @@ using namespace raind;
 using namespace raind::test;
 using std::chrono::milliseconds;
 
+namespace {
+
+struct PublishedCall {
+    const char* method;
+    const char* target;
+    const char* body;
+    int status;
+    const char* expected;  // the body, or its beginning
+};
+
+constexpr PublishedCall kPublished[] = {
+    {"POST", "/v1/containers", R"({"image":"busybox"})", 200,
+     R"({"status":"success","message":"cotainer created","data":{"id":"01kx4m2r7vqa"}})"},
+    {"POST", "/v1/containers", R"({"image":"b","name":"taken"})", 409,
+     R"({"status":"fail","code":"already_exists","message":"service failed: name: taken already used by other container")"},
+    {"GET", "/v1/containers/web", "", 200,
+     R"({"status":"success","message":"retrieve container info success","data":{)"},
+    {"GET", "/v1/containers/none", "", 404,
+     R"({"status":"fail","code":"not_found","message":"container: none not found")"},
+    {"POST", "/v1/containers/web/actions/start", R"({"tty":false})", 200,
+     R"({"status":"success","message":"container started","data":{"id":"web"}})"},
+    {"POST", "/v1/containers/none/actions/start", "", 404,
+     R"({"status":"fail","code":"not_found","message":"service failed: container: none not found")"},
+    {"POST", "/v1/containers/web/actions/stop", "", 200,
+     R"({"status":"success","message":"container stopped","data":{"id":"web"}})"},
+    {"POST", "/v1/containers/web/actions/kill", R"({"signal":"TERM"})", 200,
+     R"({"status":"success","message":"container killed")"},
+    {"POST", "/v1/containers/web/actions/exec", R"({"command":["ls"],"tty":false})", 200,
+     R"({"status":"success","message":"container executed","data":{"exec_id":"e1","id":"web"}})"},
+    {"DELETE", "/v1/containers/web/actions/delete", "", 200,
+     R"({"status":"success","message":"container deleted","data":{"id":"web"}})"},
+    {"GET", "/v1/containers/quick/wait", "", 200,
+     R"({"status":"success","message":"container ended","data":{"exit_code":143,"reason":"signal"}})"},
+    {"GET", "/v1/containers/web/log?tail_lines=2", "", 200, "first line\nsecond line\n"},
+    {"GET", "/v1/containers/web/log?tail_lines=x", "", 400,
+     R"({"status":"fail","code":"invalid_argument","message":"invalid tail_lines")"},
+    {"GET", "/v1/containers/web/log?tail_lines=5001", "", 400,
+     R"({"status":"fail","code":"invalid_argument","message":"tail failed: invalid tail lines: max=5000")"},
+    {"GET", "/v1/containers/none/log?tail_lines=1", "", 404,
+     R"({"status":"fail","code":"not_found","message":"tail failed: container: none not found")"},
+    {"GET", "/v1/containers/web/logpath", "", 200,
+     R"({"status":"success","message":"log path","data":"/x/web"})"},
+    {"GET", "/v1/images", "", 200,
+     R"({"status":"success","message":"retrieve image list success"})"},
+    {"POST", "/v1/images", R"({"image":"busybox"})", 200,
+     R"({"status":"success","message":"pull completed","data":{"image":"busybox"}})"},
+    {"POST", "/v1/images", R"({"image":"gone"})", 502,
+     R"({"status":"fail","code":"unavailable","message":"pull failed: registry does not answer")"},
+    {"DELETE", "/v1/images", R"({"image":"busybox"})", 200,
+     R"({"status":"success","message":"remove completed")"},
+    {"GET", "/v1/images/status?image=busybox%3A1", "", 200,
+     R"({"status":"success","message":"retrieve image status success")"},
+    {"GET", "/v1/images/status", "", 400,
+     R"({"status":"fail","code":"invalid_argument","message":"missing image query")"},
+    {"GET", "/v1/policies/RAIND-EW", "", 200,
+     R"({"status":"success","data":{"mode":"deny_by_default","policies":[],"policies_total":0}})"},
+    {"GET", "/v1/policies/NONE", "", 400,
+     R"({"status":"fail","code":"invalid_argument","message":"service failed: Chain: NONE is invalid")"},
+    {"POST", "/v1/policies",
+     R"({"chain":"RAIND-EW","source":"web","dest":"db","protocol":"tcp","dport":8080,"comment":""})",
+     200,
+     R"({"status":"success","message":"policy created","data":{"id":"01kx5b6g2h7j8k9m0n1p2q3r4s"}})"},
+    {"POST", "/v1/policies", R"({"chain":"RAIND-EW","dport":70000})", 400,
+     R"({"status":"fail","code":"invalid_argument","message":"service failed: dport: not a port","data":{)"},
+    {"DELETE", "/v1/policies/01kx", "", 200,
+     R"({"status":"success","message":"request accept. remove next commit"})"},
+    {"POST", "/v1/policies/commit", "", 200,
+     R"({"status":"success","message":"policy committed","data":{"flows_cut":1,"flows_kept":2,"revision":7}})"},
+    {"POST", "/v1/policies/revert", "", 200, R"({"status":"success","message":"policy reverted"})"},
+    {"POST", "/v1/policies/ns/mode", R"({"mode":"enforce"})", 200,
+     R"({"status":"success","message":"North-South Mode changed","data":{"mode":"enforce"}})"},
+    {"GET", "/v1/logs/netflow?tail_lines=3", "", 200, "{\"n\":3}\n"},
+    {"GET", "/v1/logs/netflow?tail_lines=-1", "", 400,
+     R"({"status":"fail","code":"invalid_argument","message":"invalid  tail_lines")"},
+    {"GET", "/v1/system/info", "", 200, R"({"status":"success","message":"system info","data":{)"},
+    {"GET", "/v1/system/check", "", 200,
+     R"({"status":"success","message":"system check","data":[{"detail":"","name":"tcx","status":"ok"}]})"},
+};
+
+}  // namespace
+
 TEST_CASE("the routes answer in the published form") {
     ApiFixture api;
     TlsClient client(api.client());
@@ -14,100 +95,7 @@ TEST_CASE("the routes answer in the published form") {
         REQUIRE(answer.has_value());
         return *answer;
     };
-    struct Case {
-        const char* method;
-        const char* target;
-        const char* body;
-        int status;
-        const char* expected;  // the body, or its beginning
-    };
-    for (
-        const Case& c : {
-            Case{
-                "POST", "/v1/containers", R"({"image":"busybox"})", 200,
-                R"({"status":"success","message":"cotainer created","data":{"id":"01kx4m2r7vqa"}})"},
-            Case{
-                "POST", "/v1/containers", R"({"image":"b","name":"taken"})", 409,
-                R"({"status":"fail","code":"already_exists","message":"service failed: name: taken already used by other container")"},
-            Case{"GET", "/v1/containers/web", "", 200,
-                 R"({"status":"success","message":"retrieve container info success","data":{)"},
-            Case{"GET", "/v1/containers/none", "", 404,
-                 R"({"status":"fail","code":"not_found","message":"container: none not found")"},
-            Case{"POST", "/v1/containers/web/actions/start", R"({"tty":false})", 200,
-                 R"({"status":"success","message":"container started","data":{"id":"web"}})"},
-            Case{
-                "POST", "/v1/containers/none/actions/start", "", 404,
-                R"({"status":"fail","code":"not_found","message":"service failed: container: none not found")"},
-            Case{"POST", "/v1/containers/web/actions/stop", "", 200,
-                 R"({"status":"success","message":"container stopped","data":{"id":"web"}})"},
-            Case{"POST", "/v1/containers/web/actions/kill", R"({"signal":"TERM"})", 200,
-                 R"({"status":"success","message":"container killed")"},
-            Case{
-                "POST", "/v1/containers/web/actions/exec", R"({"command":["ls"],"tty":false})", 200,
-                R"({"status":"success","message":"container executed","data":{"exec_id":"e1","id":"web"}})"},
-            Case{"DELETE", "/v1/containers/web/actions/delete", "", 200,
-                 R"({"status":"success","message":"container deleted","data":{"id":"web"}})"},
-            Case{
-                "GET", "/v1/containers/quick/wait", "", 200,
-                R"({"status":"success","message":"container ended","data":{"exit_code":143,"reason":"signal"}})"},
-            Case{"GET", "/v1/containers/web/log?tail_lines=2", "", 200,
-                 "first line\nsecond line\n"},
-            Case{"GET", "/v1/containers/web/log?tail_lines=x", "", 400,
-                 R"({"status":"fail","code":"invalid_argument","message":"invalid tail_lines")"},
-            Case{
-                "GET", "/v1/containers/web/log?tail_lines=5001", "", 400,
-                R"({"status":"fail","code":"invalid_argument","message":"tail failed: invalid tail lines: max=5000")"},
-            Case{
-                "GET", "/v1/containers/none/log?tail_lines=1", "", 404,
-                R"({"status":"fail","code":"not_found","message":"tail failed: container: none not found")"},
-            Case{"GET", "/v1/containers/web/logpath", "", 200,
-                 R"({"status":"success","message":"log path","data":"/x/web"})"},
-            Case{"GET", "/v1/images", "", 200,
-                 R"({"status":"success","message":"retrieve image list success"})"},
-            Case{"POST", "/v1/images", R"({"image":"busybox"})", 200,
-                 R"({"status":"success","message":"pull completed","data":{"image":"busybox"}})"},
-            Case{
-                "POST", "/v1/images", R"({"image":"gone"})", 502,
-                R"({"status":"fail","code":"unavailable","message":"pull failed: registry does not answer")"},
-            Case{"DELETE", "/v1/images", R"({"image":"busybox"})", 200,
-                 R"({"status":"success","message":"remove completed")"},
-            Case{"GET", "/v1/images/status?image=busybox%3A1", "", 200,
-                 R"({"status":"success","message":"retrieve image status success")"},
-            Case{"GET", "/v1/images/status", "", 400,
-                 R"({"status":"fail","code":"invalid_argument","message":"missing image query")"},
-            Case{
-                "GET", "/v1/policies/RAIND-EW", "", 200,
-                R"({"status":"success","data":{"mode":"deny_by_default","policies":[],"policies_total":0}})"},
-            Case{
-                "GET", "/v1/policies/NONE", "", 400,
-                R"({"status":"fail","code":"invalid_argument","message":"service failed: Chain: NONE is invalid")"},
-            Case{
-                "POST", "/v1/policies",
-                R"({"chain":"RAIND-EW","source":"web","dest":"db","protocol":"tcp","dport":8080,"comment":""})",
-                200,
-                R"({"status":"success","message":"policy created","data":{"id":"01kx5b6g2h7j8k9m0n1p2q3r4s"}})"},
-            Case{
-                "POST", "/v1/policies", R"({"chain":"RAIND-EW","dport":70000})", 400,
-                R"({"status":"fail","code":"invalid_argument","message":"service failed: dport: not a port","data":{)"},
-            Case{"DELETE", "/v1/policies/01kx", "", 200,
-                 R"({"status":"success","message":"request accept. remove next commit"})"},
-            Case{
-                "POST", "/v1/policies/commit", "", 200,
-                R"({"status":"success","message":"policy committed","data":{"flows_cut":1,"flows_kept":2,"revision":7}})"},
-            Case{"POST", "/v1/policies/revert", "", 200,
-                 R"({"status":"success","message":"policy reverted"})"},
-            Case{
-                "POST", "/v1/policies/ns/mode", R"({"mode":"enforce"})", 200,
-                R"({"status":"success","message":"North-South Mode changed","data":{"mode":"enforce"}})"},
-            Case{"GET", "/v1/logs/netflow?tail_lines=3", "", 200, "{\"n\":3}\n"},
-            Case{"GET", "/v1/logs/netflow?tail_lines=-1", "", 400,
-                 R"({"status":"fail","code":"invalid_argument","message":"invalid  tail_lines")"},
-            Case{"GET", "/v1/system/info", "", 200,
-                 R"({"status":"success","message":"system info","data":{)"},
-            Case{
-                "GET", "/v1/system/check", "", 200,
-                R"({"status":"success","message":"system check","data":[{"detail":"","name":"tcx","status":"ok"}]})"},
-        }) {
+    for (const PublishedCall& c : kPublished) {
         CAPTURE(c.target);
         const Answer answer = ask(c.method, c.target, c.body);
         CHECK(answer.status == c.status);
