@@ -23,7 +23,8 @@ static const char usage_text[] =
     "  first ADDR PORT [--timeout MS] [--count N] [--interval MS]\n"
     "        sends UDP and a TCP SYN at once; exit 0 when anything came back\n"
     "  flood ADDR PORT [--count N]   UDP datagrams as fast as they go\n"
-    "  rr ADDR PORT N [--udp]        median ns of a 1-byte round trip\n"
+    "  rr ADDR PORT N [--udp]        median ns of a 1-byte round trip; ns of a system call before, after\n"
+    "  cr ADDR PORT N                the same of connect, 1 byte there and back, close\n"
     "  sleep SECONDS [--ignore-term]\n"
     "  exit CODE\n"
     "  print TEXT [--err] [--count N] [--interval MS]\n";
@@ -199,10 +200,10 @@ struct command {
 
 int main(int argc, char** argv) {
     static const struct command commands[] = {
-        {"serve", run_serve, 0}, {"tcp", run_tcp, 2},     {"udp", run_udp, 2},
-        {"icmp", run_icmp, 1},   {"hold", run_hold, 2},   {"first", run_first, 2},
-        {"flood", run_flood, 2}, {"rr", run_rr, 3},       {"sleep", run_sleep, -1},
-        {"exit", run_exit, -1},  {"print", run_print, -1}};
+        {"serve", run_serve, 0},  {"tcp", run_tcp, 2},    {"udp", run_udp, 2},
+        {"icmp", run_icmp, 1},    {"hold", run_hold, 2},  {"first", run_first, 2},
+        {"flood", run_flood, 2},  {"rr", run_rr, 3},      {"cr", run_cr, 3},
+        {"sleep", run_sleep, -1}, {"exit", run_exit, -1}, {"print", run_print, -1}};
     if (argc < 2)
         return usage("no command");
     signal(SIGPIPE, SIG_IGN);

@@ -48,6 +48,8 @@ int report(enum outcome value);
 int die(const char* what);
 
 bool parse_address(const char* text, long port, struct address* out);
+// Address (and port) of the first arguments; complains and returns false when they are bad.
+bool parse_target(const struct options* opts, bool with_port, struct address* out);
 // A non-blocking socket of the target's family, bound to --from and --source-port when given.
 int open_socket(const struct address* target, int type, int protocol, const struct options* opts);
 // Waits until the socket is ready; false on time-out.
@@ -63,6 +65,7 @@ int run_hold(const struct options* opts);
 int run_first(const struct options* opts);
 int run_flood(const struct options* opts);
 int run_rr(const struct options* opts);
+int run_cr(const struct options* opts);
 int run_serve(const struct options* opts);
 
 #endif

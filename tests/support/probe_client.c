@@ -1,11 +1,10 @@
 // The client side of `probe`: one attempt over TCP, UDP or ICMP, a held connection, first packets,
-// a flood, and round-trip times.
+// a flood.
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@
 
 #include "probe.h"
 
-enum { kDefaultTimeoutMs = 2000, kMaxSamples = 100000 };
+enum { kDefaultTimeoutMs = 2000 };
 
 static int64_t deadline_of(const struct options* opts, long fallback_ms) {
     long ms = opts->timeout_ms > 0 ? opts->timeout_ms : fallback_ms;
@@ -44,7 +43,7 @@ bool parse_address(const char* text, long port, struct address* out) {
     return false;
 }
 
-static bool target_of(const struct options* opts, bool with_port, struct address* out) {
+bool parse_target(const struct options* opts, bool with_port, struct address* out) {
     long port = 0;
     if (with_port) {
         char* end = NULL;
@@ -143,7 +142,7 @@ static enum outcome attempt(const struct options* opts, const struct address* ta
 
 static int run_echo(const struct options* opts, int type) {
     struct address target;
-    if (!target_of(opts, true, &target))
+    if (!parse_target(opts, true, &target))
         return EXIT_USAGE;
     return report(attempt(opts, &target, type));
 }
@@ -181,7 +180,7 @@ static enum outcome ping_once(int fd, int family, uint16_t sequence, int64_t dea
 
 int run_icmp(const struct options* opts) {
     struct address target;
-    if (!target_of(opts, false, &target))
+    if (!parse_target(opts, false, &target))
         return EXIT_USAGE;
     int64_t deadline = deadline_of(opts, kDefaultTimeoutMs);
     int protocol = target.family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
@@ -198,7 +197,7 @@ int run_icmp(const struct options* opts) {
 
 int run_hold(const struct options* opts) {
     struct address target;
-    if (!target_of(opts, true, &target))
+    if (!parse_target(opts, true, &target))
         return EXIT_USAGE;
     int64_t deadline = deadline_of(opts, 60000);
     long interval = opts->interval_ms > 0 ? opts->interval_ms : 100;
@@ -234,7 +233,7 @@ int run_hold(const struct options* opts) {
 
 int run_first(const struct options* opts) {
     struct address target;
-    if (!target_of(opts, true, &target))
+    if (!parse_target(opts, true, &target))
         return EXIT_USAGE;
     long rounds = opts->count > 0 && opts->count < 1000 ? opts->count : 1;
     long wait_ms = opts->timeout_ms > 0 ? opts->timeout_ms : 1000;
@@ -266,7 +265,7 @@ int run_first(const struct options* opts) {
 
 int run_flood(const struct options* opts) {
     struct address target;
-    if (!target_of(opts, true, &target))
+    if (!parse_target(opts, true, &target))
         return EXIT_USAGE;
     int fd = open_socket(&target, SOCK_DGRAM, 0, opts);
     if (fd < 0)
@@ -281,41 +280,4 @@ int run_flood(const struct options* opts) {
     close(fd);
     printf("sent %ld of %ld\n", sent, count);
     return sent > 0 ? EXIT_ANSWERED : EXIT_SILENT;
-}
-
-static int compare_samples(const void* left, const void* right) {
-    int64_t a = *(const int64_t*)left;
-    int64_t b = *(const int64_t*)right;
-    return (a > b) - (a < b);
-}
-
-int run_rr(const struct options* opts) {
-    static int64_t samples[kMaxSamples];
-    struct address target;
-    if (!target_of(opts, true, &target))
-        return EXIT_USAGE;
-    long count = strtol(opts->words[2], NULL, 10);
-    if (count < 1 || count > kMaxSamples) {
-        fprintf(stderr, "probe: rr takes 1 to %d round trips\n", kMaxSamples);
-        return EXIT_USAGE;
-    }
-    int64_t deadline = deadline_of(opts, 60000);
-    int fd = open_socket(&target, opts->udp ? SOCK_DGRAM : SOCK_STREAM, 0, opts);
-    if (fd < 0)
-        return die("socket");
-    enum outcome result = connect_within(fd, &target, now_ns() + 2000000000);
-    int on = 1;
-    if (!opts->udp)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    for (long i = 0; i < count && result == OK; ++i) {
-        int64_t start = now_ns();
-        result = echo_once(fd, "x", 1, deadline);
-        samples[i] = now_ns() - start;
-    }
-    close(fd);
-    if (result != OK)
-        return report(result);
-    qsort(samples, (size_t)count, sizeof(samples[0]), compare_samples);
-    printf("%lld\n", (long long)samples[count / 2]);
-    return EXIT_ANSWERED;
 }

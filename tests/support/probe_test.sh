@@ -43,6 +43,7 @@ for address in 127.0.0.1 ::1; do
     expect 0 '*udp ok' "$probe" first "$address" "$udp"
     expect 1 'tcp refused udp refused' "$probe" first "$address" 1
     expect 0 '[1-9]*' "$probe" rr "$address" "$tcp" 100
+    expect 0 '[1-9]*' "$probe" cr "$address" "$tcp" 20
 done
 expect 0 ok "$probe" tcp 127.0.0.1 "$tcp" --from 192.0.2.1
 grep -q '^tcp from 192.0.2.1 port' "$out" || { echo "FAIL: --from is not used"; failures=$((failures + 1)); }
