@@ -263,6 +263,7 @@ TEST_CASE("200 clients at once lose no connection") {
     const auto begun = std::chrono::steady_clock::now();
     {
         std::vector<std::jthread> threads;
+        threads.reserve(200);
         for (int i = 0; i < 200; ++i) {
             threads.emplace_back([&api, &served] {
                 TlsClient client(api.client());
