@@ -89,12 +89,12 @@ class Init {
 
     [[noreturn]] void run() {
         if (auto done = create_part(); !done)
-            fail(plan_.socket.get(), std::move(done.error()), 0);
+            fail(plan_.socket.get(), done.error(), 0);
         start_part();
     }
 
   private:
-    [[noreturn]] void fail(int fd, Error error, int exit_code) {
+    [[noreturn]] void fail(int fd, const Error& error, int exit_code) {
         const std::string text = encode_failure({stage_, exit_code, error.message()});
         if (fd == plan_.socket.get())
             static_cast<void>(send_packet(fd, text));
@@ -138,7 +138,7 @@ class Init {
             ::syscall(SYS_keyctl, kJoinSessionKeyring, ("_ses." + plan_.state.id).c_str());
         if (plan_.spec.process)
             if (auto failed = launch_.prepare())
-                fail(socket, std::move(failed->error), failed->exit_code);
+                fail(socket, failed->error, failed->exit_code);
         ::signal(SIGPIPE, SIG_IGN);
         ::prctl(PR_SET_PDEATHSIG, 0);
         ::prctl(PR_SET_DUMPABLE, 0);
@@ -188,12 +188,12 @@ class Init {
         stage_ = "hook_startContainer";
         if (auto done = hooks(plan_.spec.hooks.start_container, "startContainer", "created", "/");
             !done)
-            fail(result, std::move(done.error()), 0);
+            fail(result, done.error(), 0);
         stage_ = "execute_init";
         static_cast<void>(write_all(result, std::string_view(&kAboutToExec, 1)));
         reset_signals();
         LaunchError error = launch_.run();
-        fail(result, std::move(error.error), error.exit_code);
+        fail(result, error.error, error.exit_code);
     }
 
     InitPlan plan_;
