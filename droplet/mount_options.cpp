@@ -44,10 +44,6 @@ constexpr std::array kAttributes{
     AttributeWord{"symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW},
 };
 
-// Flags of the superblock: the mount API takes them by name.
-constexpr std::array<std::string_view, 7> kSuperblockFlags{
-    "sync", "async", "dirsync", "mand", "nomand", "lazytime", "nolazytime"};
-
 // Words of mount(8) that the mount API no longer knows and that change nothing a program sees.
 constexpr std::array<std::string_view, 3> kIgnored{"silent", "iversion", "noiversion"};
 
@@ -123,11 +119,11 @@ Result<MountOptions> parse_mount_options(const std::vector<std::string>& options
         } else if (const AttributeWord* below =
                        word[0] == 'r' ? find_attribute(word.substr(1)) : nullptr) {
             apply(out.recursive_set, out.recursive_clear, *below);
-        } else if (std::ranges::find(kSuperblockFlags, word) != kSuperblockFlags.end()) {
-            out.data.push_back(option);
         } else if (word.find(',') != std::string_view::npos) {
             return Error(Errc::InvalidArgument, "option \"" + option + "\" contains a comma");
         } else {
+            // Options of the file system; flags of the superblock too, which the mount API takes by
+            // name.
             out.data.push_back(option);
         }
     }
