@@ -38,6 +38,7 @@ Error failed(const std::string& what, int code) {
 
 std::vector<scmp_arg_cmp> comparisons(const std::vector<SeccompArgument>& arguments) {
     std::vector<scmp_arg_cmp> out;
+    out.reserve(arguments.size());
     for (const SeccompArgument& argument : arguments)
         out.push_back(scmp_arg_cmp{argument.index, static_cast<scmp_compare>(argument.compare),
                                    argument.value, argument.value_two});
