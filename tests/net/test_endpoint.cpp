@@ -136,6 +136,8 @@ TEST_CASE("a container that changes its MAC address reaches nobody and moves no 
     const int index = must(net::get_link(socket, "eth0")).index;
     for (const auto& claimed : {mac("02:00:00:00:00:77"), db.port.mac}) {
         must(net::change_link(socket, index, {.mac = claimed}));
+        // The kernel forgets its neighbours with the old address.
+        teach(web, host.bridge.ip4.address, host.bridge.mac);
         CHECK(attempt(web.netns, {"icmp", "10.166.0.254"}) == "timeout");
         // Not only is the answer lost: nothing comes in.
         CHECK(attempt(web.netns, {"udp", "10.166.0.254", "8080"}) == "timeout");
