@@ -1,6 +1,6 @@
 // Drives an ImageStore from test scripts. One command, JSON on standard output:
 //   pull ROOT REFERENCE [ARCH] | image ROOT REFERENCE DIGEST | collect ROOT [DIGEST...]
-//   recover ROOT [DIGEST...] | forget ROOT REFERENCE
+//   recover ROOT [DIGEST...] | forget ROOT REFERENCE | keep ROOT [REFERENCE...]
 // Options in the environment: PULL_RETRIES, PULL_LOW_SPEED_SECONDS, PULL_MAX_LAYER, PULL_CA.
 #include <cstdio>
 #include <cstdlib>
@@ -85,6 +85,15 @@ Result<Json> run(std::span<char*> words) {
         }
         RAIND_TRY(const Collected collected, store.collect(used));
         return Json{{"blobs", collected.blobs}, {"layers", collected.layers}};
+    }
+    if (command == "keep") {
+        std::vector<Reference> recorded;
+        for (const char* word : rest) {
+            RAIND_TRY(Reference reference, Reference::parse(word));
+            recorded.push_back(std::move(reference));
+        }
+        RAIND_CHECK(store.keep_references(recorded));
+        return Json::object();
     }
     if (rest.empty())
         return Error(Errc::InvalidArgument, "too few arguments");

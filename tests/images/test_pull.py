@@ -2,6 +2,7 @@
 """Pulls from a real docker-registry: whole images, odd ones, hostile ones, and faults of the disk."""
 import json
 import os
+import pathlib
 import signal
 import stat
 import subprocess
@@ -330,6 +331,15 @@ class Killed(RegistryCase):
         image = self.pull(name)
         self.command("recover", image["manifest"])
         self.assertEqual(self.command("image", name, image["manifest"])["layers"], image["layers"])
+
+    def test_references_without_a_record_go(self):
+        names = [self.push_layers(name, Layer().file("f", name)) for name in ("kept", "lost", "deep/lost")]
+        folders = [pathlib.Path(self.pull(name)["directory"]) for name in names]
+        self.command("keep", names[0])
+        self.assertEqual([folder.exists() for folder in folders], [True, False, False])
+        self.assertTrue((folders[0] / "manifest.json").exists())
+        self.command("keep")
+        self.assertEqual(os.listdir(self.root / "references"), [])
 
 
 if __name__ == "__main__":

@@ -131,6 +131,33 @@ Status ImageStore::forget(const Reference& reference) {
     return {};
 }
 
+Status ImageStore::keep_references(const std::vector<Reference>& recorded) {
+    std::set<fs::path> kept;
+    for (const Reference& reference : recorded)
+        kept.insert(directory_of(reference));
+    std::vector<fs::path> folders;
+    std::error_code error;
+    for (fs::recursive_directory_iterator at(options_.root / "references", error), end;
+         !error && at != end; at.increment(error)) {
+        if (!is_folder(at->path()))
+            continue;
+        const std::string above = at->path().parent_path().filename().string();
+        const bool files = above == "_tag" || above == "_digest";
+        if (files)
+            at.disable_recursion_pending();
+        if (!kept.contains(at->path()))
+            folders.push_back(at->path());
+        if (files && !kept.contains(at->path()))
+            RAIND_CHECK(remove_tree(at->path()));
+    }
+    if (error)
+        return os_error("list references", error.value());
+    // Those below first; one that holds something is needed.
+    for (auto at = folders.rbegin(); at != folders.rend(); ++at)
+        ::rmdir(at->c_str());
+    return {};
+}
+
 Status ImageStore::add_names(const Digest& manifest_digest, std::set<std::string>& names) const {
     RAIND_TRY(const std::string bytes,
               blobs_.read(manifest_digest, options_.registry.max_document));

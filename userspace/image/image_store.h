@@ -84,6 +84,8 @@ class ImageStore {
     Result<Collected> collect(const UsedManifests& used);
     // After a start: removes everything unfinished, then collects.
     Status recover(const UsedManifests& used);
+    // After a start: removes the files of references that were never recorded, or are no longer.
+    Status keep_references(const std::vector<Reference>& recorded);
 
     std::filesystem::path directory_of(const Reference& reference) const;
 

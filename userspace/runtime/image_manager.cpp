@@ -58,6 +58,13 @@ Result<std::vector<image::Digest>> ImageManager::used_manifests() {
 
 Status ImageManager::recover() {
     const std::lock_guard lock(records_mutex_);
+    RAIND_TRY(const auto images, store_.images().list());
+    std::vector<image::Reference> recorded;
+    for (const core::ImageRecord& record : images) {
+        RAIND_TRY(image::Reference reference, reference_of(record.repository, record.reference));
+        recorded.push_back(std::move(reference));
+    }
+    RAIND_CHECK(files_.keep_references(recorded));
     return files_.recover([this] { return used_manifests(); });
 }
 
