@@ -96,6 +96,7 @@ std::vector<ShimServer::Watch> ShimServer::watches() {
 void ShimServer::step(int timeout) {
     const std::vector<Watch> list = watches();
     std::vector<pollfd> entries;
+    entries.reserve(list.size());
     for (const Watch& watch : list)
         entries.push_back({watch.fd, watch.events, 0});
     if (::poll(entries.data(), entries.size(), timeout) < 0)
