@@ -266,11 +266,12 @@ CommandSpec run_spec() {
     CommandSpec spec =
         simple("run", "make a container and start it", "IMAGE[:TAG] [COMMAND [ARG ...]]", run_run,
                {"raind container run -d --name web busybox:1.36 httpd -f",
-                "raind container run --rm -e MODE=once busybox:1.36 sh -c 'echo $MODE'"});
+                "raind container run --rm -e CODE=7 busybox:1.36 sh -c 'exit $CODE'"});
     spec.options = create_options();
-    spec.options.push_back({"-d,--detach", OptionKind::Flag, "", "print the id alone"});
+    spec.options.push_back({"-d,--detach", OptionKind::Flag, "", "print the id and nothing else"});
     spec.options.push_back(
-        {"--rm", OptionKind::Flag, "", "remove it when it ends; without -d, wait for that"});
+        {"--rm", OptionKind::Flag, "",
+         "remove it when it ends; without -d, wait for that and give its exit code"});
     spec.refused = refused_create_options();
     spec.scope = OptionScope::BeforeFirstWord;
     spec.failure_exit = kExitUsage;
@@ -292,7 +293,8 @@ CommandSpec kill_spec() {
     CommandSpec spec =
         simple("kill", "send a signal to containers", "CONTAINER [CONTAINER ...]", run_kill,
                {"raind container kill web", "raind container kill -s HUP web"});
-    spec.options = {{"-s,--signal", OptionKind::Value, "SIGNAL", "signal to send (KILL)"}};
+    spec.options = {{"-s,--signal", OptionKind::Value, "SIGNAL",
+                     "signal to send, by name or number (default KILL)"}};
     return spec;
 }
 

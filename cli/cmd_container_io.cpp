@@ -115,9 +115,11 @@ CommandSpec exec_spec() {
     spec.usage = "CONTAINER COMMAND [ARG ...]";
     spec.options = {
         {"-d,--detach", OptionKind::Flag, "", "start it and return at once"},
-        {"-e,--env,--environment", OptionKind::List, "KEY=VALUE", "environment variable"},
+        {"-e,--env,--environment", OptionKind::List, "KEY=VALUE",
+         "environment variable; KEY alone takes the value from this shell"},
         {"-i,--interactive", OptionKind::Flag, "", "accepted; standard input is always passed on"},
-        {"-u,--user", OptionKind::Value, "USER[:GROUP]", "user of the command"},
+        {"-u,--user", OptionKind::Value, "UID[:GID]",
+         "numeric ids of the command (else those of the container)"},
         {"-w,--workdir", OptionKind::Value, "DIR", "working directory of the command"},
     };
     spec.refused = {{"-t,--tty", OptionKind::Flag, "without it, all three streams are passed on"},
@@ -140,7 +142,7 @@ CommandSpec logs_spec() {
     spec.purpose = "print what a container has written";
     spec.usage = "CONTAINER";
     spec.options = {
-        {"-n,--line,--tail", OptionKind::Value, "N", "the last N lines: 1 to 5000 (100)"},
+        {"-n,--line,--tail", OptionKind::Value, "N", "the last N lines: 1 to 5000 (default 100)"},
         {"-f,--follow", OptionKind::Flag, "", "go on until the container ends"},
         {"-t,--timestamps", OptionKind::Flag, "", "the time in front of each line"},
     };

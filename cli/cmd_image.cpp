@@ -102,12 +102,13 @@ CommandSpec image_spec(const std::string& verb, const std::string& purpose,
 }  // namespace
 
 std::vector<CommandSpec> image_commands() {
-    CommandSpec pull =
-        image_spec("pull", "fetch an image from its registry", "IMAGE[:TAG]", run_pull,
-                   {"raind image pull busybox:1.36",
-                    "raind image pull --arch arm64 127.0.0.1:5000/demo:latest"});
-    pull.options = {{"--os", OptionKind::Value, "OS", "operating system (linux)"},
-                    {"--arch", OptionKind::Value, "ARCH", "architecture (that of this host)"}};
+    CommandSpec pull = image_spec("pull", "fetch an image from its registry",
+                                  "[REGISTRY/]IMAGE[:TAG][@DIGEST]", run_pull,
+                                  {"raind image pull busybox:1.36",
+                                   "raind image pull --arch arm64 127.0.0.1:5000/demo:latest"});
+    pull.options = {
+        {"--os", OptionKind::Value, "OS", "operating system (default linux)"},
+        {"--arch", OptionKind::Value, "ARCH", "architecture (default: that of this host)"}};
     pull.refused = {{"--platform", OptionKind::Value, "use --os and --arch"},
                     {"-q,--quiet", OptionKind::Flag, {}},
                     {"-a,--all-tags", OptionKind::Flag, {}}};

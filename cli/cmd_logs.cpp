@@ -48,7 +48,7 @@ std::vector<CommandSpec> logs_commands() {
     spec.verb = "netflow";
     spec.purpose = "print which traffic was let through and which was denied";
     spec.options = {
-        {"-n,--line", OptionKind::Value, "N", "the last N records: 1 to 10000 (100)"},
+        {"-n,--line", OptionKind::Value, "N", "the last N records: 1 to 10000 (default 100)"},
         {"--json", OptionKind::Flag, "", "the records as they are stored, one JSON object a line"},
         {"-t,--target", OptionKind::Value, "PEER",
          "only records with this container (name or id) or address at one end"},

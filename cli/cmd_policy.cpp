@@ -224,11 +224,14 @@ CommandSpec add_spec() {
         {"--type", OptionKind::Value, "TYPE",
          "ew: allow between containers; ns-obs: deny to outside while observing; "
          "ns-enf: allow to outside while enforcing"},
-        {"-s,--source", OptionKind::Value, "CONTAINER", "name or id of the container that opens"},
+        {"-s,--source", OptionKind::Value, "CONTAINER",
+         "name or id of the container that opens the connection"},
         {"-d,--destination", OptionKind::Value, "PEER",
-         "container for ew, address for ns-obs and ns-enf"},
-        {"-p,--protocol", OptionKind::Value, "PROTO", "tcp, udp or icmp (any)"},
-        {"--dport", OptionKind::Value, "PORT", "destination port (any)"},
+         "container for ew; address or prefix for ns-obs and ns-enf"},
+        {"-p,--protocol", OptionKind::Value, "PROTO",
+         "tcp, udp, or icmp for ICMP and ICMPv6 (default: every protocol)"},
+        {"--dport", OptionKind::Value, "PORT",
+         "destination port, with tcp or udp (default: every port)"},
         {"--comment", OptionKind::Value, "TEXT", "a note for people"},
     };
     spec.required = {"type", "source", "destination"};
@@ -250,8 +253,8 @@ std::vector<CommandSpec> policy_commands() {
     list.options = {{"--type", OptionKind::Value, "TYPE", "only this list: ew, ns-obs or ns-enf"}};
     commands.push_back(std::move(list));
     CommandSpec commit =
-        policy_spec("commit", "put what is staged into force at once", "", run_commit,
-                    {"raind policy commit", "raind policy commit --yes"});
+        policy_spec("commit", "put what is staged into force, in one instant for all packets", "",
+                    run_commit, {"raind policy commit", "raind policy commit --yes"});
     commit.options = {{"-y,--yes", OptionKind::Flag, "", "do not ask"}};
     commit.refused = {{"--confirm-within", OptionKind::Value, {}},
                       {"--expect", OptionKind::Value, {}}};

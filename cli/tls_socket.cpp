@@ -289,7 +289,7 @@ CliError connect_error(const Endpoint& endpoint, int error) {
     const std::string where = terminal_safe(endpoint.address());
     if (error == ECONNREFUSED)
         return cannot_connect(fmt::format("no daemon listens on {}", where),
-                              "start it with: systemctl start raind, or name another instance with "
+                              "start condenser, or name another instance with "
                               "--root DIR or --host");
     if (error == ETIMEDOUT)
         return cannot_connect(fmt::format("{} does not answer", where), "check --host");

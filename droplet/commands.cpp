@@ -28,22 +28,24 @@ struct Session {
 };
 
 constexpr std::array kGlobalOptions{
-    OptionSpec{"root", 0, OptionKind::Value, "state folder (/run/droplet)"},
+    OptionSpec{"root", 0, OptionKind::Value, "state folder (default: /run/droplet)"},
     OptionSpec{"log", 0, OptionKind::Value, "file for errors and warnings"},
     OptionSpec{"log-format", 0, OptionKind::Value, "text or json"},
     OptionSpec{"log-level", 0, OptionKind::Value, "error, warning or debug"},
     OptionSpec{"debug", 0, OptionKind::Flag, "same as --log-level debug"},
     OptionSpec{"systemd-cgroup", 0, OptionKind::Flag, "not supported yet"},
     OptionSpec{"cgroup-manager", 0, OptionKind::Value, "cgroupfs or disabled"},
-    OptionSpec{"rootless", 0, OptionKind::Value, "accepted"},
-    OptionSpec{"criu", 0, OptionKind::Value, "accepted"},
+    OptionSpec{"rootless", 0, OptionKind::Value, "accepted, without effect"},
+    OptionSpec{"criu", 0, OptionKind::Value, "accepted, without effect"},
     OptionSpec{"version", 'v', OptionKind::Flag, "show the version"},
     OptionSpec{"help", 'h', OptionKind::Flag, "show this help"},
 };
 
 constexpr OptionSpec kHelp{"help", 'h', OptionKind::Flag, "show this help"};
-constexpr OptionSpec kBundle{"bundle", 'b', OptionKind::Value, "folder of config.json (.)"};
-constexpr OptionSpec kConfig{"config", 'f', OptionKind::Value, "another configuration file"};
+constexpr OptionSpec kBundle{"bundle", 'b', OptionKind::Value,
+                             "folder of config.json (default: .)"};
+constexpr OptionSpec kConfig{"config", 'f', OptionKind::Value,
+                             "configuration file other than config.json"};
 constexpr OptionSpec kPidFile{"pid-file", 0, OptionKind::Value, "write the process id there"};
 constexpr OptionSpec kPreserve{"preserve-fds", 0, OptionKind::Value, "descriptors after 2 to keep"};
 constexpr OptionSpec kNoKeyring{"no-new-keyring", 0, OptionKind::Flag, "keep the session keyring"};
@@ -90,14 +92,14 @@ constexpr std::array kExecOptions{
     OptionSpec{"additional-gids", 'g', OptionKind::List, "further groups"},
     OptionSpec{"cap", 'c', OptionKind::List, "further capabilities"},
     OptionSpec{"no-new-privs", 0, OptionKind::Flag, "set no_new_privs"},
-    OptionSpec{"ignore-paused", 0, OptionKind::Flag, "accepted"}};
+    OptionSpec{"ignore-paused", 0, OptionKind::Flag, "accepted, without effect"}};
 constexpr std::array kShimOptions{
     kHelp, kBundle,
     // The place of the global option does not matter to the daemon.
     OptionSpec{"root", 0, OptionKind::Value, "state folder"},
     OptionSpec{"log-path", 0, OptionKind::Value, "the container's log"},
-    OptionSpec{"log-max-size", 0, OptionKind::Value, "bytes of one log file (10 MiB)"},
-    OptionSpec{"log-files", 0, OptionKind::Value, "number of log files (3)"},
+    OptionSpec{"log-max-size", 0, OptionKind::Value, "bytes of one log file (default: 10 MiB)"},
+    OptionSpec{"log-files", 0, OptionKind::Value, "number of log files (default: 3)"},
     OptionSpec{"ready-fd", 0, OptionKind::Value, "descriptor for the result of create"}};
 
 // Options that the specification has and this version refuses by name.
@@ -294,42 +296,62 @@ using Handler = Result<int> (*)(const Arguments&, Session&);
 struct Command {
     std::string_view name;
     std::string_view usage;
+    std::string_view purpose;
     std::span<const OptionSpec> options;
     Mixing mixing;
     Handler run;
 };
 
 constexpr std::array kCommands{
-    Command{"create", "[options] ID", kCreateOptions, Mixing::Free, command_create},
-    Command{"start", "ID", kIdOptions, Mixing::Free, command_start},
-    Command{"run", "[options] ID", kRunOptions, Mixing::Free, command_run},
-    Command{"state", "ID", kIdOptions, Mixing::Free, command_state},
-    Command{"kill", "[options] ID [SIGNAL]", kKillOptions, Mixing::Free, command_kill},
-    Command{"delete", "[options] ID", kDeleteOptions, Mixing::Free, command_delete},
-    Command{"exec", "[options] ID CMD...", kExecOptions, Mixing::StopAtWord, command_exec},
-    Command{"list", "[options]", kListOptions, Mixing::Free, command_list},
-    Command{"shim", "[options] ID", kShimOptions, Mixing::Free, command_shim},
+    Command{"create", "[options] ID", "make a container; its first process waits for start",
+            kCreateOptions, Mixing::Free, command_create},
+    Command{"start", "ID", "let the first process go on", kIdOptions, Mixing::Free, command_start},
+    Command{"run", "[options] ID", "create and start in one", kRunOptions, Mixing::Free,
+            command_run},
+    Command{"state", "ID", "print the state as JSON", kIdOptions, Mixing::Free, command_state},
+    Command{"kill", "[options] ID [SIGNAL]", "send a signal (TERM) to the first process",
+            kKillOptions, Mixing::Free, command_kill},
+    Command{"delete", "[options] ID", "remove a stopped container", kDeleteOptions, Mixing::Free,
+            command_delete},
+    Command{"exec", "[options] ID CMD...", "run a program in a container", kExecOptions,
+            Mixing::StopAtWord, command_exec},
+    Command{"list", "[options]", "list the containers of the state folder", kListOptions,
+            Mixing::Free, command_list},
+    Command{"shim", "[options] ID", "create, then keep output and exit code; for the daemon",
+            kShimOptions, Mixing::Free, command_shim},
 };
 
 constexpr std::array<std::string_view, 12> kLater{"ps",         "pause",    "resume", "update",
                                                   "events",     "features", "spec",   "mounts",
                                                   "checkpoint", "restore",  "attach", "init"};
 
+// "  -b, --bundle VALUE" and the explanation, in columns.
 void print_options(std::span<const OptionSpec> table) {
+    constexpr int kColumn = 30;
     for (const OptionSpec& option : table) {
-        const std::string letter = option.letter == 0 ? "   " : std::string(", -") + option.letter;
-        std::printf("  --%s%s  %s\n", std::string(option.name).c_str(), letter.c_str(),
-                    std::string(option.help).c_str());
+        std::string left = option.letter == 0 ? "    " : std::string("-") + option.letter + ", ";
+        left += "--" + std::string(option.name);
+        if (option.kind != OptionKind::Flag)
+            left += " VALUE";
+        const std::string repeat = option.kind == OptionKind::List ? " (repeatable)" : "";
+        std::printf("  %-*s %s%s\n", kColumn, left.c_str(), std::string(option.help).c_str(),
+                    repeat.c_str());
     }
 }
 
 void print_help() {
-    std::printf("usage: droplet [global options] COMMAND [options] [arguments]\n\ncommands:\n");
-    for (const Command& command : kCommands)
-        std::printf("  %s %s\n", std::string(command.name).c_str(),
-                    std::string(command.usage).c_str());
-    std::printf("\nglobal options:\n");
+    std::printf(
+        "droplet: carries out what the config.json of an OCI bundle says\n\n"
+        "usage: droplet [global options] COMMAND [options] [arguments]\n\ncommands:\n");
+    for (const Command& command : kCommands) {
+        const std::string left = std::string(command.name) + " " + std::string(command.usage);
+        std::printf("  %-28s %s\n", left.c_str(), std::string(command.purpose).c_str());
+    }
+    std::printf("\nglobal options, before the command:\n");
     print_options(kGlobalOptions);
+    std::printf(
+        "\nexample:\n  droplet run --bundle /srv/bundle job\n\n"
+        "droplet COMMAND --help explains one command.\n");
 }
 
 void print_version() {
@@ -383,8 +405,9 @@ Result<int> run_command(const Arguments& globals, Session& session) {
     const std::span rest(globals.words().begin() + 1, globals.words().end());
     RAIND_TRY(const Arguments arguments, Arguments::parse(rest, command->options, command->mixing));
     if (arguments.flag("help")) {
-        std::printf("usage: droplet %s %s\n", std::string(command->name).c_str(),
-                    std::string(command->usage).c_str());
+        std::printf("droplet %s: %s\n\nusage: droplet %s %s\n\noptions:\n",
+                    std::string(command->name).c_str(), std::string(command->purpose).c_str(),
+                    std::string(command->name).c_str(), std::string(command->usage).c_str());
         print_options(command->options);
         return 0;
     }

@@ -47,20 +47,29 @@ Result<std::optional<Options>> parse_options(int argc, char** argv) {
     std::string bpffs = options.bpffs.string();
     std::string droplet;
     app.add_option("--root", root,
-                   "put /etc/raind, /var/log/raind and /run/raind below this folder");
-    app.add_option("--bpffs", bpffs, "folder on a BPF file system for programs and maps")
-        ->capture_default_str();
+                   "put /etc/raind, /var/log/raind and /run/raind below this folder")
+        ->type_name("DIR");
+    app.add_option("--bpffs", bpffs, "folder on a BPF file system for programs, maps and links")
+        ->capture_default_str()
+        ->type_name("DIR");
     app.add_option("--cgroup", options.cgroup, "cgroup v2 parent of all containers")
-        ->capture_default_str();
+        ->capture_default_str()
+        ->type_name("PATH");
     app.add_option("--listen", options.listen, "management address; port 0 takes a free one")
-        ->capture_default_str();
-    app.add_option("--netns", options.netns, "keep the container network in this named namespace");
+        ->capture_default_str()
+        ->type_name("ADDRESS:PORT");
+    app.add_option("--netns", options.netns,
+                   "keep the container network in this named network namespace, made when it is "
+                   "missing; one instance a namespace")
+        ->type_name("NAME");
     app.add_option("--bridge-prefix", options.bridge_prefix,
                    "name of the bridges without their number")
-        ->capture_default_str();
-    app.add_option("--droplet", droplet, "the low-level runtime (default: beside this program)");
+        ->capture_default_str()
+        ->type_name("NAME");
+    app.add_option("--droplet", droplet, "the low-level runtime (default: beside this program)")
+        ->type_name("FILE");
     app.add_flag("--manage-forwarding", options.manage_forwarding,
-                 "switch on IP forwarding on the host");
+                 "switch on IP forwarding on the host, and drop what is not ours to forward");
     app.add_flag(
         "--remove", options.remove,
         "remove network, rules, programs and cgroup of an instance without containers, then end");
@@ -68,7 +77,7 @@ Result<std::optional<Options>> parse_options(int argc, char** argv) {
     app.set_version_flag("--version", std::string("condenser ") + RAIND_VERSION);
     app.footer(
         "Examples:\n  condenser\n  condenser --root /srv/raind --netns raind --listen 127.0.0.1:0\n\n"
-        "See also: raind(1), docs/operator");
+        "See also: raind --help, docs/operator");
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& done) {
