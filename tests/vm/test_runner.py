@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""vm/run and vm/shell do what their page says: exit codes, output, isolation, disk, death, time limit, terminal."""
+import fcntl
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+KERNEL = os.environ.get("RAIND_VM_KERNEL", "6.12")
+BYTES = bytes(range(256)) + b"\r\n\x11\x13\xff\x00" * 4
+BIG = 5_000_000
+
+# What the first guest is asked to do: it sees the tree, and its writes stay inside it.
+INSIDE = """
+cat "$1/bytes"; head -c {big} /dev/zero; echo
+uname -r; pwd; echo "env:$IN_VM:$RAIND_VM_TEST:$SECRET:$HOME"; wc -c </dev/stdin
+ls /sys/class/net; cat /sys/module/apparmor/parameters/enabled; stat -f -c %T /sys/fs/cgroup
+cat /sys/fs/cgroup/cgroup.subtree_control
+echo lost >"$1/lost"; chown 1234:5678 "$1/shared" && echo kept >"$1/shared/kept"; setcap cap_net_raw+ep "$1/shared/kept"
+echo survived >/var/lib/raind/mark; sync
+echo "to standard error" >&2; kill -9 $$
+"""
+
+
+def expect(condition, text):
+    if not condition:
+        raise AssertionError(text)
+
+
+class Run:
+    """One guest in the background."""
+
+    def __init__(self, *words, cwd=SOURCE, **variables):
+        self.process = subprocess.Popen(
+            [SOURCE / "vm/run", "--kernel", KERNEL, *map(str, words)], cwd=cwd, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ, **variables))
+
+    def end(self):
+        out, err = self.process.communicate(timeout=400)
+        return self.process.returncode, out, err.decode(errors="replace")
+
+
+def leftovers():
+    """Processes of a run that outlived it."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            if os.path.basename(words[0]) in (b"qemu-system-x86_64", b"virtiofsd") and parent == 1:
+                found.append(f"{entry.name} {words[0].decode()}")
+    return found
+
+
+class Cases:
+    def __init__(self, folder):
+        self.folder = folder
+        self.disk = folder / "disk"
+        (folder / "shared").mkdir()
+        (folder / "bytes").write_bytes(BYTES)
+
+    def case_usage(self):
+        for words, code, text in (
+                (["vm/run", "--kernel", KERNEL], 2, "no command"),
+                (["vm/run", "--bogus", "--", "true"], 2, "unrecognized"),
+                (["vm/shell", "--", "true"], 2, "vm/shell takes no command"),
+                (["vm/run", "--kernel", "6.99", "--", "true"], 125,
+                 "vm: no kernel package for 6.99 (matrix: 6.1 6.12 7.3)\n")):
+            done = subprocess.run(words, cwd=SOURCE, capture_output=True, text=True, check=False)
+            expect(done.returncode == code and text in done.stderr, f"{words}: {done.returncode} {done.stderr!r}")
+
+    def case_two_guests(self):
+        """One does its work, beside it one that never ends."""
+        script = INSIDE.format(big=BIG)
+        works = Run("--disk", self.disk, "--ro", self.folder, "--rw", self.folder / "shared", "--", "sh", "-c", script, "sh", self.folder,
+                    cwd=SOURCE / "tests", RAIND_VM_TEST="a 'b'", SECRET="no")
+        endless = Run("--timeout", 3, "--", "sh", "-c", "echo before; sleep 1000")
+        code, out, err = works.end()
+        expect(out[:len(BYTES)] == BYTES, f"bytes changed: {out[:300]!r}")
+        expect(out[len(BYTES):len(BYTES) + BIG] == bytes(BIG), "output is lost")
+        lines = out[len(BYTES) + BIG:].decode().split("\n")[1:]
+        expect(code == 137, f"kill -9 gave {code}: {lines} {err}")
+        expect(re.fullmatch(re.escape(KERNEL) + r"\.\d+.*-cloud-amd64", lines[0]), f"kernel: {lines[0]}")
+        expect(lines[1:5] == [str(SOURCE / "tests"), "env:1:a 'b'::/root", "0", "lo"], f"surroundings: {lines[1:5]}")
+        expect(lines[5:7] == ["Y", "cgroup2fs"] and "memory" in lines[7] and "cpuset" in lines[7], f"system: {lines[5:8]}")
+        expect(lines[8] == "to standard error", f"standard error: {lines[8:]}")
+        expect(not (self.folder / "lost").exists(), "a write reached this machine")
+        kept = self.folder / "shared/kept"
+        expect(kept.read_text() == "kept\n" and os.stat(self.folder / "shared").st_uid == 1234, "--rw is not written")
+        expect(os.getxattr(kept, "security.capability"), "file capabilities are lost")
+        code, out, err = endless.end()
+        expect((code, out) == (124, b"before\n") and "vm: timed out after 3 s" in err, f"time limit: {code} {out} {err}")
+
+    def case_death(self):
+        """The disk is the one of the guest before; the reason of a panic is shown."""
+        run = Run("--disk", self.disk, "--", "sh", "-c", "cat /var/lib/raind/mark; sync; echo c >/proc/sysrq-trigger")
+        second = Run("--disk", self.disk, "--", "true")
+        code, _, err = second.end()
+        expect(code == 125 and "lock" in err, f"two guests on one disk: {code} {err}")
+        code, out, err = run.end()
+        expect(out == b"survived\n", f"the disk is not the one of before: {out} {err}")
+        expect(code == 125 and "vm: the guest died" in err, f"panic: {code} {err}")
+        expect("Kernel panic - not syncing: sysrq triggered crash" in err, f"the reason is not shown: {err}")
+
+    def case_shell(self):
+        """A person's terminal: size, Ctrl-C, exit code, terminal restored."""
+        person, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+        before = termios.tcgetattr(terminal)
+        shell = subprocess.Popen([SOURCE / "vm/shell", "--kernel", KERNEL], cwd=SOURCE, stdin=terminal, stdout=terminal,
+                                 stderr=terminal, start_new_session=True)
+        seen = b""
+
+        def until(text, seconds=120):
+            nonlocal seen
+            end = time.monotonic() + seconds
+            while text not in seen:
+                expect(time.monotonic() < end and shell.poll() is None, f"no {text!r} in {seen[-500:]!r}")
+                if select.select([person], [], [], 0.2)[0]:
+                    seen += os.read(person, 4096)
+
+        try:
+            until(b"# ")
+            os.write(person, b"stty size; tty; sleep 500\r")
+            until(b"33 101")
+            until(b"/dev/hvc0")
+            os.write(person, b"\x03")
+            os.write(person, b"echo an$((6*7))swer\r")
+            until(b"an42swer", 60)
+            os.write(person, b"exit 5\r")
+            expect(shell.wait(timeout=60) == 5, f"exit code {shell.returncode}")
+            expect(termios.tcgetattr(terminal) == before, "the terminal is not as before")
+        finally:
+            if shell.poll() is None:
+                shell.terminate()
+                shell.wait()
+            os.close(person)
+            os.close(terminal)
+
+    def case_stopped(self):
+        """Ended from outside: nothing of it stays."""
+        run = Run("--", "sleep", "1000")
+        time.sleep(2)
+        run.process.terminate()
+        code, _, err = run.end()
+        expect(code == 143, f"SIGTERM gave {code}: {err}")
+        expect(not leftovers(), f"left: {leftovers()}")
+
+
+def main():
+    if os.geteuid() != 0:
+        print("SKIP: needs root")
+        return 77
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="raind-vm-", dir="/var/tmp"))
+    cases, failed = Cases(folder), 0
+    try:
+        for name in [n for n in vars(Cases) if n.startswith("case_") and (len(sys.argv) < 2 or n[5:] in sys.argv[1:])]:
+            began = time.monotonic()
+            try:
+                getattr(cases, name)()
+                print(f"passed: {name[5:]} ({time.monotonic() - began:.0f} s)", flush=True)
+            except (AssertionError, OSError, IndexError, subprocess.SubprocessError) as problem:
+                failed += 1
+                print(f"failed: {name[5:]}: {problem!r}", flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 1 if failed else 0
+
+
+sys.exit(main())
