@@ -19,8 +19,18 @@ import tarfile
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-CONFIG = "application/vnd.oci.image.config.v1+json"
-LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+TYPES = {
+    "oci": {"index": INDEX, "manifest": MANIFEST, "config": "application/vnd.oci.image.config.v1+json",
+            "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
+            "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
+            "none": "application/vnd.oci.image.layer.v1.tar"},
+    "docker": {"index": "application/vnd.docker.distribution.manifest.list.v2+json",
+               "manifest": "application/vnd.docker.distribution.manifest.v2+json",
+               "config": "application/vnd.docker.container.image.v1+json",
+               "gzip": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+               "zstd": "application/vnd.docker.image.rootfs.diff.tar.zstd",
+               "none": "application/vnd.docker.image.rootfs.diff.tar"},
+}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -39,12 +49,15 @@ def host_arch():
 class Layer:
     """Entries are written in the order and under the names in which they are given."""
 
-    def __init__(self):
+    def __init__(self, packing="gzip"):
+        self.packing = packing
         self._bytes = io.BytesIO()
         self._tar = tarfile.open(fileobj=self._bytes, mode="w", format=tarfile.PAX_FORMAT)
 
-    def _add(self, name, kind, data=b"", mode=0o644, uid=0, gid=0, target="", xattrs=None, mtime=0):
+    def _add(self, name, kind, data=b"", mode=0o644, uid=0, gid=0, target="", xattrs=None, mtime=0,
+             device=(0, 0)):
         info = tarfile.TarInfo(name)
+        info.devmajor, info.devminor = device
         info.type, info.mode, info.uid, info.gid, info.mtime = kind, mode, uid, gid, mtime
         info.linkname, info.size = target, len(data)
         info.pax_headers = {f"SCHILY.xattr.{key}": value for key, value in (xattrs or {}).items()}
@@ -64,8 +77,11 @@ class Layer:
     def hard_link(self, name, target):
         return self._add(name, tarfile.LNKTYPE, target=target)
 
-    def device(self, name):
-        return self._add(name, tarfile.CHRTYPE)
+    def fifo(self, name, mode=0o644, **more):
+        return self._add(name, tarfile.FIFOTYPE, mode=mode, **more)
+
+    def device(self, name, kind=tarfile.CHRTYPE, major=0, minor=0, mode=0o666):
+        return self._add(name, kind, mode=mode, device=(major, minor))
 
     def whiteout(self, name):
         parent, _, leaf = name.rpartition("/")
@@ -75,12 +91,15 @@ class Layer:
         return self.file(f"{folder}/.wh..wh..opq", b"")
 
     def tar(self):
-        self._tar.close()
+        if not self._tar.closed:
+            self._tar.close()
         return self._bytes.getvalue()
 
 
-def compress(data):
-    return gzip.compress(data, mtime=0)
+def compress(data, packing="gzip"):
+    if packing == "zstd":
+        return subprocess.run(["zstd", "-q", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    return gzip.compress(data, mtime=0) if packing == "gzip" else data
 
 
 class Layout:
@@ -102,33 +121,38 @@ class Layout:
         return {"mediaType": media_type, "digest": digest, "size": len(data)}
 
     def image(self, layers, config=None, arch=None, variant=None, system="linux", diff_ids=None,
-              change_manifest=None):
+              change_manifest=None, form="oci"):
         """Layers are Layer objects, or pairs (uncompressed, compressed) for broken ones."""
-        descriptors, real_ids = [], []
+        descriptors, real_ids, types = [], [], TYPES[form]
         for layer in layers:
             tar, packed = layer if isinstance(layer, tuple) else (None, None)
+            packing = "gzip"
             if tar is None:
-                tar = layer.tar()
-                packed = compress(tar)
+                tar, packing = layer.tar(), layer.packing
+                packed = compress(tar, packing)
             real_ids.append(sha256(tar))
-            descriptors.append(self.blob(packed, LAYER_GZIP))
+            descriptors.append(self.blob(packed, types[packing]))
         document = {"architecture": arch or host_arch(), "os": system,
                     "created": "1970-01-01T00:00:00Z", "config": config or {},
                     "rootfs": {"type": "layers", "diff_ids": diff_ids or real_ids}}
         if variant:
             document["variant"] = variant
-        manifest = {"schemaVersion": 2, "mediaType": MANIFEST,
-                    "config": self.blob(to_json(document), CONFIG), "layers": descriptors}
+        manifest = {"schemaVersion": 2, "mediaType": types["manifest"],
+                    "config": self.blob(to_json(document), types["config"]), "layers": descriptors}
         if change_manifest:
             change_manifest(manifest)
-        descriptor = self.blob(to_json(manifest), MANIFEST)
+        descriptor = self.blob(to_json(manifest), types["manifest"])
         descriptor["platform"] = {"architecture": document["architecture"], "os": system}
         if variant:
             descriptor["platform"]["variant"] = variant
         return descriptor
 
-    def index(self, images):
-        return self.blob(to_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": images}), INDEX)
+    def index(self, images, form="oci"):
+        kind = TYPES[form]["index"]
+        return self.blob(to_json({"schemaVersion": 2, "mediaType": kind, "manifests": images}), kind)
+
+    def read(self, descriptor):
+        return (self.directory / "blobs/sha256" / descriptor["digest"].removeprefix("sha256:")).read_bytes()
 
     def tag(self, name, descriptor):
         entry = {key: value for key, value in descriptor.items() if key != "platform"}

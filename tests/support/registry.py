@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Starts Debian's docker-registry on loopback with a configuration and a store of its own.
 
-As a module: Registry is a context manager. As a program, for scripts:
+As a module: Registry is a context manager, plain or in one of three dresses over TLS: "tls", "basic" (htpasswd) and
+"token" (token server); several may share one store. As a program, for scripts, it is the plain one:
 
     registry.py start --dir DIR [--port N]   prints the address; DIR holds store, log and process id
     registry.py stop  --dir DIR              ends it; DIR stays
@@ -9,15 +10,21 @@ As a module: Registry is a context manager. As a program, for scripts:
 """
 import argparse
 import http.client
+import json
 import os
 import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
+
+from authority import Authority
+from token_server import TokenServer
 
 PROGRAM = "/usr/bin/docker-registry"
 
@@ -33,6 +40,26 @@ storage:
 http:
   addr: 127.0.0.1:{port}
 """
+TLS = """\
+  tls:
+    certificate: {certificate}
+    key: {key}
+"""
+BASIC = """\
+auth:
+  htpasswd:
+    realm: test
+    path: {passwords}
+"""
+TOKEN = """\
+auth:
+  token:
+    realm: {realm}
+    service: {service}
+    issuer: {issuer}
+    rootcertbundle: {signers}
+"""
+NAMES = "DNS:localhost,DNS:registry.test,IP:127.0.0.1"
 
 
 def free_port():
@@ -41,21 +68,22 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start(directory, port=0):
+def start(directory, port=0, store=None, dress=""):
     """Gives the process and its address once it answers."""
     directory = pathlib.Path(directory)
-    (directory / "store").mkdir(parents=True, exist_ok=True)
+    store = store or directory / "store"
+    store.mkdir(parents=True, exist_ok=True)
     for _ in range(5):
         chosen = port or free_port()
         config = directory / "config.yml"
-        config.write_text(CONFIG.format(store=directory / "store", port=chosen))
+        config.write_text(CONFIG.format(store=store, port=chosen) + dress)
         with open(directory / "registry.log", "ab") as log:
             process = subprocess.Popen(
                 [PROGRAM, "serve", str(config)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "OTEL_TRACES_EXPORTER": "none"},
                 start_new_session=True)
-        if wait_ready(process, chosen):
+        if wait_ready(process, chosen, "tls:" in dress):
             return process, f"127.0.0.1:{chosen}"
         if process.poll() is None:
             end(process.pid)
@@ -63,16 +91,25 @@ def start(directory, port=0):
     raise RuntimeError("the registry does not start:\n" + (directory / "registry.log").read_text()[-2000:])
 
 
-def wait_ready(process, port, seconds=15):
+def connect(address, tls=False):
+    """Without a look at the certificate: for the tests' own requests only."""
+    if not tls:
+        return http.client.HTTPConnection(address, timeout=20)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection(address, timeout=20, context=context)
+
+
+def wait_ready(process, port, tls, seconds=15):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+            connection = connect(f"127.0.0.1:{port}", tls)
             connection.request("GET", "/v2/")
             status = connection.getresponse().status
             connection.close()
             # Another program may have taken the port meanwhile.
-            return status == 200 and process.poll() is None
+            return status in (200, 401) and process.poll() is None
         except OSError:
             time.sleep(0.05)
     return False
@@ -103,20 +140,76 @@ def push(address, layout, name, every_platform=False):
     subprocess.run(command + [f"oci:{layout}", f"docker://{address}/{name}"], check=True)
 
 
-class Registry:
-    """A registry with a temporary store; `store` is its folder on disk."""
+def upload(connection, repository, data, digest):
+    connection.request("POST", f"/v2/{repository}/blobs/uploads/", headers={"Content-Length": "0"})
+    answer = connection.getresponse()
+    answer.read()
+    place = urllib.parse.urlsplit(answer.headers["Location"])
+    connection.request("PUT", f"{place.path}?{place.query}&{urllib.parse.urlencode({'digest': digest})}", body=data,
+                       headers={"Content-Type": "application/octet-stream"})
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status != 201:
+        raise RuntimeError(f"blob {digest}: {answer.status}")
 
-    def __init__(self):
+
+def push_blobs(address, layout, descriptor, name):
+    """Copies byte by byte what a descriptor of a Layout leads to, whatever it is; tools would refuse or repair it."""
+    connection = connect(address)
+    repository, _, tag = name.partition(":")
+
+    def push(entry, reference):
+        data = layout.read(entry)
+        document = json.loads(data)
+        for child in document.get("manifests", []):
+            push(child, child["digest"])
+        for blob in [document["config"], *document["layers"]] if "layers" in document else []:
+            upload(connection, repository, layout.read(blob), blob["digest"])
+        connection.request("PUT", f"/v2/{repository}/manifests/{reference}", body=data,
+                           headers={"Content-Type": entry["mediaType"]})
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status != 201:
+            raise RuntimeError(f"manifest {reference} of {name}: {answer.status} {text}")
+
+    push(descriptor, tag or "latest")
+    connection.close()
+
+
+class Registry:
+    """A registry with a temporary store; `store` is its folder on disk. `kind` is plain, tls, basic or token."""
+    user, password = "tester", "s3cret:with:colons"
+
+    def __init__(self, kind="plain", authority=None, share=None, names=NAMES, token_seconds=60):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="raind-registry-", dir="/var/tmp"))
+        self.kind, self.tokens, self.process = kind, None, None
+        self.authority = authority
+        self.files = share.files if share else self.directory / "store"
         try:
-            self.process, self.address = start(self.directory)
+            dress = "" if kind == "plain" else self.dress(names, token_seconds)
+            self.process, self.address = start(self.directory, store=self.files, dress=dress)
         except BaseException:
-            shutil.rmtree(self.directory, ignore_errors=True)
+            self.__exit__()
             raise
+
+    def dress(self, names, token_seconds):
+        self.authority = self.authority or Authority(self.directory / "ca")
+        certificate, key = self.authority.issue(f"registry-{self.kind}", names)
+        text = TLS.format(certificate=certificate, key=key)
+        if self.kind == "basic":
+            passwords = self.directory / "passwords"
+            with open(passwords, "wb") as out:
+                subprocess.run(["htpasswd", "-niB", "-C", "4", self.user], input=self.password.encode(), stdout=out, check=True)
+            text += BASIC.format(passwords=passwords)
+        if self.kind == "token":
+            self.tokens = TokenServer(self.authority, names, self.user, self.password, token_seconds)
+            text += TOKEN.format(realm=self.tokens.realm, service=self.tokens.service, issuer=self.tokens.issuer,
+                                 signers=self.tokens.signer)
+        return text
 
     @property
     def store(self):
-        return self.directory / "store/docker/registry/v2"
+        return self.files / "docker/registry/v2"
 
     def blob_path(self, digest):
         hexdigits = digest.removeprefix("sha256:")
@@ -125,11 +218,17 @@ class Registry:
     def push(self, layout, name, every_platform=False):
         push(self.address, layout, name, every_platform)
 
+    def push_blobs(self, layout, descriptor, name):
+        push_blobs(self.address, layout, descriptor, name)
+
     def stop(self):
         if self.process is not None:
             end(self.process.pid)
             self.process.wait()
             self.process = None
+        if self.tokens is not None:
+            self.tokens.stop()
+            self.tokens = None
 
     def __enter__(self):
         return self

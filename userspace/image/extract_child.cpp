@@ -24,13 +24,13 @@ Result<std::string> extract(const ExtractArguments& arguments) {
     if (std::setlocale(LC_CTYPE, "C.UTF-8") == nullptr)
         return Error(Errc::Internal, "the locale C.UTF-8 is missing");
     // Made before the confinement: the library reads its configuration here.
-    GzipSource source(blob.get(), arguments.limits);
+    RAIND_TRY(const auto source, LayerSource::open(blob.get(), arguments.limits));
     RAIND_TRY(const UniqueFd root, confine_to(std::move(folder), arguments.parent, arguments.limits)
                                        .context("confine the extraction"));
     LayerWriter writer(root.get(), arguments.position);
-    RAIND_TRY(const LayerStats stats, extract_layer(source, writer, arguments.limits));
-    RAIND_CHECK(source.drain());
-    return format_report({.diff_id = Digest::from(source.digest()), .stats = stats});
+    RAIND_TRY(const LayerStats stats, extract_layer(*source, writer, arguments.limits));
+    RAIND_CHECK(source->drain());
+    return format_report({.diff_id = Digest::from(source->digest()), .stats = stats});
 }
 
 std::string run(std::span<char*> words) {

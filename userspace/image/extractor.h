@@ -15,7 +15,7 @@ namespace raind::image {
 
 struct ExtractJob {
     std::filesystem::path program;  // StoreOptions::extract_program
-    std::filesystem::path blob;     // gzip, its digest already verified
+    std::filesystem::path blob;     // its digest already verified
     std::filesystem::path folder;   // empty, nobody else uses it
     LayerPosition position = LayerPosition::Lowest;
     ExtractLimits limits;

@@ -87,14 +87,11 @@ Result<PulledImage> ImageStore::image(const Reference& reference,
     lease->hold(blob_name(manifest_digest));
     RAIND_TRY(const std::string bytes,
               blobs_.read(manifest_digest, options_.registry.max_document).context(what));
-    RAIND_TRY(const auto parsed,
-              parse_manifest(bytes, kOciManifest, options_.registry.max_layers).context(what));
-    const auto* manifest = std::get_if<Manifest>(&parsed);
-    if (manifest == nullptr)
-        return Error(Errc::Internal, what + ": the recorded manifest is an index");
-    lease->hold(blob_name(manifest->config.digest));
+    RAIND_TRY(const Manifest manifest,
+              parse_stored_manifest(bytes, options_.registry.max_layers).context(what));
+    lease->hold(blob_name(manifest.config.digest));
     RAIND_TRY(const std::string config_bytes,
-              blobs_.read(manifest->config.digest, options_.registry.max_document).context(what));
+              blobs_.read(manifest.config.digest, options_.registry.max_document).context(what));
     RAIND_TRY(ImageConfig config, parse_config(config_bytes).context(what));
     for (const Digest& chain : chain_ids(config.diff_ids)) {
         lease->hold(layer_name(chain));
@@ -105,11 +102,11 @@ Result<PulledImage> ImageStore::image(const Reference& reference,
     PulledImage image{.reference = reference,
                       .fetched_digest = manifest_digest,
                       .manifest_digest = manifest_digest,
-                      .config_digest = manifest->config.digest,
+                      .config_digest = manifest.config.digest,
                       .layers = layer_paths(config),
                       .directory = directory_of(reference),
                       .lease = lease};
-    for (const Descriptor& layer : manifest->layers)
+    for (const Descriptor& layer : manifest.layers)
         image.size_bytes += layer.size;
     if (const auto fetched =
             read_file(image.directory / "manifest.json", options_.registry.max_document))
@@ -161,16 +158,13 @@ Status ImageStore::keep_references(const std::vector<Reference>& recorded) {
 Status ImageStore::add_names(const Digest& manifest_digest, std::set<std::string>& names) const {
     RAIND_TRY(const std::string bytes,
               blobs_.read(manifest_digest, options_.registry.max_document));
-    RAIND_TRY(const auto parsed, parse_manifest(bytes, kOciManifest, options_.registry.max_layers));
-    const auto* manifest = std::get_if<Manifest>(&parsed);
-    if (manifest == nullptr)
-        return Error(Errc::Internal, "a recorded manifest is an index");
+    RAIND_TRY(const Manifest manifest, parse_stored_manifest(bytes, options_.registry.max_layers));
     names.insert(blob_name(manifest_digest));
-    names.insert(blob_name(manifest->config.digest));
-    for (const Descriptor& layer : manifest->layers)
+    names.insert(blob_name(manifest.config.digest));
+    for (const Descriptor& layer : manifest.layers)
         names.insert(blob_name(layer.digest));
     RAIND_TRY(const std::string config_bytes,
-              blobs_.read(manifest->config.digest, options_.registry.max_document));
+              blobs_.read(manifest.config.digest, options_.registry.max_document));
     RAIND_TRY(const ImageConfig config, parse_config(config_bytes));
     for (const Digest& chain : chain_ids(config.diff_ids))
         names.insert(layer_name(chain));

@@ -24,7 +24,7 @@ Error refuse(std::string what) {
 
 // Carries the source through libarchive's callback, and its error back out.
 struct Feed {
-    GzipSource* source;
+    LayerSource* source;
     std::optional<Error> error;
 };
 
@@ -200,7 +200,7 @@ Status Extraction::entry(archive_entry* entry) {
 
 }  // namespace
 
-Result<LayerStats> extract_layer(GzipSource& source, LayerWriter& writer,
+Result<LayerStats> extract_layer(LayerSource& source, LayerWriter& writer,
                                  const ExtractLimits& limits) {
     const ArchivePtr a(archive_read_new());
     Feed feed{.source = &source, .error = {}};

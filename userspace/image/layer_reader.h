@@ -6,7 +6,7 @@
 
 #include "raind/result.h"
 
-#include "userspace/image/gzip_source.h"
+#include "userspace/image/layer_source.h"
 #include "userspace/image/layer_writer.h"
 
 namespace raind::image {
@@ -19,7 +19,7 @@ struct LayerStats {
 };
 
 // Up to the end of the archive; the caller drains the source for its digest.
-Result<LayerStats> extract_layer(GzipSource& source, LayerWriter& writer,
+Result<LayerStats> extract_layer(LayerSource& source, LayerWriter& writer,
                                  const ExtractLimits& limits);
 
 }  // namespace raind::image

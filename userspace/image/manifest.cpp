@@ -1,5 +1,7 @@
 #include "userspace/image/manifest.h"
 
+#include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <limits>
 
@@ -11,9 +13,6 @@ namespace raind::image {
 namespace {
 
 constexpr std::size_t kMaxIndexEntries = 512;
-constexpr std::string_view kDockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
-constexpr std::string_view kDockerList =
-    "application/vnd.docker.distribution.manifest.list.v2+json";
 constexpr std::string_view kDockerSchema1 = "application/vnd.docker.distribution.manifest.v1";
 
 Error invalid(std::string what) {
@@ -48,16 +47,20 @@ Result<Descriptor> read_descriptor(const Json& value, const std::string& path) {
                       .size = static_cast<std::uint64_t>(size)};
 }
 
+// How it is packed is told by the bytes themselves (layer_source.h).
 Status check_layer_type(std::string_view type) {
-    if (type == kOciLayerGzip)
+    constexpr std::array<std::string_view, 6> kKnown = {
+        "application/vnd.oci.image.layer.v1.tar",
+        kOciLayerGzip,
+        "application/vnd.oci.image.layer.v1.tar+zstd",
+        "application/vnd.docker.image.rootfs.diff.tar",
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        "application/vnd.docker.image.rootfs.diff.tar.zstd",
+    };
+    if (std::ranges::find(kKnown, type) != kKnown.end())
         return {};
-    if (type.ends_with("+zstd"))
-        return unsupported("zstd layers are not supported yet");
-    if (type == "application/vnd.oci.image.layer.v1.tar")
-        return unsupported("uncompressed layers are not supported yet");
-    if (type.starts_with("application/vnd.docker."))
-        return unsupported("Docker schema 2 layers are not supported yet");
-    if (type.find("nondistributable") != std::string_view::npos)
+    if (type.find("nondistributable") != std::string_view::npos ||
+        type.starts_with("application/vnd.docker.image.rootfs.foreign."))
         return unsupported("non-distributable layers are not supported");
     return unsupported("layer type " + in_quotes(type) + " is not supported");
 }
@@ -70,7 +73,7 @@ Result<Manifest> read_manifest(const JsonReader& document, std::size_t max_layer
     if (layers->size() > max_layers)
         return invalid(fmt::format("{} layers, more than {}", layers->size(), max_layers));
     RAIND_TRY(Descriptor config_descriptor, read_descriptor(*config, "config"));
-    if (config_descriptor.media_type != kOciConfig)
+    if (config_descriptor.media_type != kOciConfig && config_descriptor.media_type != kDockerConfig)
         return unsupported("configuration type " + in_quotes(config_descriptor.media_type) +
                            " is not that of a container image");
     Manifest manifest{.config = std::move(config_descriptor), .layers = {}};
@@ -97,6 +100,21 @@ Result<std::optional<Platform>> read_platform(const Json& entry, const std::stri
     return std::optional<Platform>(std::move(platform));
 }
 
+// Written beside the images by build tools: platform unknown/unknown, or told by an annotation.
+Result<bool> is_attestation(const Json& entry, const std::optional<Platform>& platform,
+                            const std::string& path) {
+    if (platform && (platform->os == "unknown" || platform->arch == "unknown"))
+        return true;
+    const JsonReader reader(entry, path);
+    const Json* annotations = reader.child("annotations");
+    if (annotations == nullptr)
+        return false;
+    const JsonReader fields(*annotations, path + ".annotations");
+    RAIND_CHECK(fields.expect_object());
+    RAIND_TRY(const std::string type, fields.string("vnd.docker.reference.type", ""));
+    return type == "attestation-manifest";
+}
+
 Result<Index> read_index(const JsonReader& document) {
     const Json* manifests = document.child("manifests");
     if (manifests == nullptr || !manifests->is_array())
@@ -109,24 +127,45 @@ Result<Index> read_index(const JsonReader& document) {
         const std::string path = fmt::format("manifests[{}]", i);
         RAIND_TRY(Descriptor manifest, read_descriptor((*manifests)[i], path));
         RAIND_TRY(auto platform, read_platform((*manifests)[i], path));
-        index.entries.push_back({.manifest = std::move(manifest), .platform = std::move(platform)});
+        RAIND_TRY(const bool attestation, is_attestation((*manifests)[i], platform, path));
+        index.entries.push_back({.manifest = std::move(manifest),
+                                 .platform = std::move(platform),
+                                 .attestation = attestation});
     }
     return index;
 }
 
 Status check_kind(std::string_view type) {
-    if (type == kOciIndex || type == kOciManifest)
+    if (is_index_type(type) || type == kOciManifest || type == kDockerManifest)
         return {};
-    if (type == kDockerManifest)
-        return unsupported("Docker schema 2 manifests are not supported yet");
-    if (type == kDockerList)
-        return unsupported("Docker manifest lists are not supported yet");
     if (type.starts_with(kDockerSchema1))
         return unsupported("Docker schema 1 manifests are not supported");
     return unsupported("manifest type " + in_quotes(type) + " is not supported");
 }
 
+bool same_variant(const Platform& has, const Platform& wanted) {
+    return wanted.variant.empty() || has.variant.empty() || has.variant == wanted.variant;
+}
+
+// 0 is best; nothing when the entry cannot hold the image. `only_unstated`: no entry of the index
+// states a platform.
+std::optional<int> rank(const IndexEntry& entry, const Platform& wanted, bool only_unstated) {
+    if (entry.attestation)
+        return std::nullopt;
+    if (!entry.platform)
+        return only_unstated || is_index_type(entry.manifest.media_type) ? std::optional(2)
+                                                                         : std::nullopt;
+    const Platform& has = *entry.platform;
+    if (has.os != wanted.os || has.arch != wanted.arch || !same_variant(has, wanted))
+        return std::nullopt;
+    return has.variant == wanted.variant ? 0 : 1;
+}
+
 }  // namespace
+
+bool is_index_type(std::string_view media_type) {
+    return media_type == kOciIndex || media_type == kDockerList;
+}
 
 std::string manifest_accept() {
     return fmt::format("{}, {}, {}, {}", kOciIndex, kOciManifest, kDockerList, kDockerManifest);
@@ -152,7 +191,7 @@ Result<std::variant<Manifest, Index>> parse_manifest(std::string_view bytes,
                        in_quotes(type));
     if (document.has("manifests") && document.has("layers"))
         return invalid("the document is index and manifest at once");
-    if (type == kOciIndex)
+    if (is_index_type(type))
         return read_index(document).transform(
             [](Index&& index) { return Parsed(std::move(index)); });
     return read_manifest(document, max_layers).transform([](Manifest&& manifest) {
@@ -160,29 +199,38 @@ Result<std::variant<Manifest, Index>> parse_manifest(std::string_view bytes,
     });
 }
 
-Result<Descriptor> select_platform(const Index& index, const Platform& wanted) {
-    const IndexEntry* found = nullptr;
-    std::string there;
-    for (const IndexEntry& entry : index.entries) {
-        // Attestations are listed beside images as platform unknown/unknown.
-        if (!entry.platform || entry.platform->os == "unknown")
-            continue;
-        const Platform& has = *entry.platform;
-        there += (there.empty() ? "" : ", ") + printable(has.str().substr(0, 64));
-        if (has.os != wanted.os || has.arch != wanted.arch)
-            continue;
-        if (!wanted.variant.empty() && !has.variant.empty() && has.variant != wanted.variant)
-            continue;
-        const bool exact = has.variant == wanted.variant;
-        if (found == nullptr || (exact && found->platform->variant != wanted.variant))
-            found = &entry;
+Result<Manifest> parse_stored_manifest(std::string_view bytes, std::size_t max_layers) {
+    RAIND_TRY(const Json json, parse_json(bytes, {.bytes = bytes.size(), .depth = 16})
+                                   .context("the manifest is not valid JSON"));
+    const JsonReader document(json, "manifest");
+    RAIND_CHECK(document.expect_object());
+    RAIND_TRY(const std::string type, document.string("mediaType", std::string(kOciManifest)));
+    RAIND_TRY(auto parsed, parse_manifest(bytes, type, max_layers));
+    auto* manifest = std::get_if<Manifest>(&parsed);
+    if (manifest == nullptr)
+        return Error(Errc::Internal, "a recorded manifest is an index");
+    return std::move(*manifest);
+}
+
+std::vector<IndexEntry> candidates(const Index& index, const Platform& wanted) {
+    std::vector<IndexEntry> found;
+    const bool only_unstated = platforms_of(index).empty();
+    for (const int level : {0, 1, 2}) {
+        for (const IndexEntry& entry : index.entries) {
+            if (rank(entry, wanted, only_unstated) == level)
+                found.push_back(entry);
+        }
     }
-    if (found == nullptr)
-        return Error(Errc::NotFound,
-                     fmt::format("no image for platform {}; there is: {}", wanted.str(),
-                                 there.empty() ? "none with a platform" : there));
-    RAIND_CHECK(check_kind(found->manifest.media_type));
-    return found->manifest;
+    return found;
+}
+
+std::vector<std::string> platforms_of(const Index& index) {
+    std::vector<std::string> names;
+    for (const IndexEntry& entry : index.entries) {
+        if (entry.platform && !entry.attestation)
+            names.push_back(printable(entry.platform->str().substr(0, 64)));
+    }
+    return names;
 }
 
 }  // namespace raind::image

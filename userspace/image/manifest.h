@@ -1,4 +1,5 @@
-// Manifests and image indexes of the OCI image format, checked while they are read.
+// Manifests and image indexes, checked while they are read: the OCI image format and Docker's
+// schema 2, which say the same under other names. An image may mix the names of both.
 // Pure functions and values, any thread.
 #pragma once
 
@@ -18,9 +19,16 @@ inline constexpr std::string_view kOciIndex = "application/vnd.oci.image.index.v
 inline constexpr std::string_view kOciManifest = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr std::string_view kOciConfig = "application/vnd.oci.image.config.v1+json";
 inline constexpr std::string_view kOciLayerGzip = "application/vnd.oci.image.layer.v1.tar+gzip";
+inline constexpr std::string_view kDockerList =
+    "application/vnd.docker.distribution.manifest.list.v2+json";
+inline constexpr std::string_view kDockerManifest =
+    "application/vnd.docker.distribution.manifest.v2+json";
+inline constexpr std::string_view kDockerConfig = "application/vnd.docker.container.image.v1+json";
 
-// The Accept header of a manifest request. The Docker forms are asked for as well, so that they can
-// be refused by name instead of being converted or reported missing by the registry.
+bool is_index_type(std::string_view media_type);
+
+// The Accept header of a manifest request. A registry converts what is not asked for, or reports it
+// missing: all four forms stand in every request.
 std::string manifest_accept();
 
 struct Descriptor {
@@ -37,6 +45,7 @@ struct Manifest {
 struct IndexEntry {
     Descriptor manifest;
     std::optional<Platform> platform;
+    bool attestation = false;  // speaks about an image, is none
 };
 
 struct Index {
@@ -49,7 +58,13 @@ Result<std::variant<Manifest, Index>> parse_manifest(std::string_view bytes,
                                                      std::string_view content_type,
                                                      std::size_t max_layers);
 
-// The entry for a platform; the error lists what there is.
-Result<Descriptor> select_platform(const Index& index, const Platform& platform);
+// A manifest from our own disk: its kind is that of its own mediaType.
+Result<Manifest> parse_stored_manifest(std::string_view bytes, std::size_t max_layers);
+
+// The entries that may hold the image of a platform, the best first: manifests of the platform,
+// indexes of it, then what states no platform. Attestations are left out.
+std::vector<IndexEntry> candidates(const Index& index, const Platform& wanted);
+// The platforms that an index states, as people write them.
+std::vector<std::string> platforms_of(const Index& index);
 
 }  // namespace raind::image

@@ -149,35 +149,22 @@ Result<std::string> Pull::fetch_config(RegistryClient& registry, const Descripto
 }
 
 Result<Pull::Documents> Pull::fetch_documents(RegistryClient& registry) {
-    const RegistryOptions& limits = store_.options_.registry;
-    RAIND_TRY(FetchedManifest fetched, registry.manifest(reference_.manifest_name()));
-    FetchedManifest selected = fetched;
-    RAIND_TRY(auto parsed, parse_manifest(fetched.bytes, fetched.content_type, limits.max_layers));
-    if (const auto* index = std::get_if<Index>(&parsed)) {
-        RAIND_TRY(const Descriptor entry, select_platform(*index, platform_));
-        RAIND_TRY(selected, registry.manifest(entry.digest.str()));
-        if (selected.bytes.size() != entry.size)
-            return Error(Errc::InvalidArgument,
-                         fmt::format("manifest {} has {} bytes, the index states {}",
-                                     entry.digest.str(), selected.bytes.size(), entry.size));
-        RAIND_TRY(parsed, parse_manifest(selected.bytes, selected.content_type, limits.max_layers));
-    }
-    auto* manifest = std::get_if<Manifest>(&parsed);
-    if (manifest == nullptr)
-        return Error(Errc::Unsupported, "an index within an index");
-    lease_->hold(blob_name(manifest->config.digest));
-    RAIND_TRY(std::string config_bytes, fetch_config(registry, manifest->config));
+    RAIND_TRY(ResolvedManifest resolved,
+              resolve_manifest([&](const std::string& name) { return registry.manifest(name); },
+                               reference_.manifest_name(), platform_,
+                               store_.options_.registry.max_layers));
+    const Descriptor& wanted = resolved.manifest.config;
+    lease_->hold(blob_name(wanted.digest));
+    RAIND_TRY(std::string config_bytes, fetch_config(registry, wanted));
     RAIND_TRY(ImageConfig config, parse_config(config_bytes));
-    return Documents{.fetched = std::move(fetched),
-                     .selected = std::move(selected),
-                     .manifest = std::move(*manifest),
+    return Documents{.resolved = std::move(resolved),
                      .config_bytes = std::move(config_bytes),
                      .config = std::move(config)};
 }
 
 Status Pull::check_documents(const Documents& documents) const {
     const RegistryOptions& limits = store_.options_.registry;
-    const auto& layers = documents.manifest.layers;
+    const auto& layers = documents.resolved.manifest.layers;
     const Platform& has = documents.config.platform;
     if (layers.empty())
         return Error(Errc::InvalidArgument, "the image has no layers");
@@ -265,7 +252,7 @@ Status Pull::ensure_layers(RegistryClient& registry, const Documents& documents)
     // wait for each other here.
     std::vector<StagedLayer> staged;
     for (std::size_t i = 0; i < chain.size(); ++i) {
-        const Descriptor& layer = documents.manifest.layers[i];
+        const Descriptor& layer = documents.resolved.manifest.layers[i];
         lease_->hold(layer_name(chain[i]));
         lease_->hold(blob_name(layer.digest));
         RAIND_TRY(auto work, lease_->work_on(layer_name(chain[i]), stop_));
@@ -299,13 +286,13 @@ Status Pull::write_reference(const Documents& documents) {
     const auto directory = store_.directory_of(reference_);
     made_directory_ = !is_there(directory);
     RAIND_CHECK(make_dirs(directory, 0700));
-    if (documents.fetched.digest != documents.selected.digest)
-        RAIND_CHECK(
-            write_file_atomic(directory / "manifest.selected.json", documents.selected.bytes));
+    if (documents.resolved.fetched.digest != documents.resolved.selected.digest)
+        RAIND_CHECK(write_file_atomic(directory / "manifest.selected.json",
+                                      documents.resolved.selected.bytes));
     else
         RAIND_CHECK(remove_tree(directory / "manifest.selected.json"));
     RAIND_CHECK(write_file_atomic(directory / "config.json", documents.config_bytes));
-    return write_file_atomic(directory / "manifest.json", documents.fetched.bytes);
+    return write_file_atomic(directory / "manifest.json", documents.resolved.fetched.bytes);
 }
 
 Result<PulledImage> Pull::pull_all() {
@@ -315,17 +302,17 @@ Result<PulledImage> Pull::pull_all() {
     RAIND_TRY(Documents documents, fetch_documents(registry));
     RAIND_CHECK(check_documents(documents));
     RAIND_CHECK(ensure_layers(registry, documents));
-    RAIND_CHECK(keep_blob(documents.manifest.config.digest, documents.config_bytes));
-    RAIND_CHECK(keep_blob(documents.selected.digest, documents.selected.bytes));
+    RAIND_CHECK(keep_blob(documents.resolved.manifest.config.digest, documents.config_bytes));
+    RAIND_CHECK(keep_blob(documents.resolved.selected.digest, documents.resolved.selected.bytes));
     RAIND_CHECK(write_reference(documents));
     PulledImage image{.reference = reference_,
-                      .fetched_digest = documents.fetched.digest,
-                      .manifest_digest = documents.selected.digest,
-                      .config_digest = documents.manifest.config.digest,
+                      .fetched_digest = documents.resolved.fetched.digest,
+                      .manifest_digest = documents.resolved.selected.digest,
+                      .config_digest = documents.resolved.manifest.config.digest,
                       .layers = store_.layer_paths(documents.config),
                       .directory = store_.directory_of(reference_),
                       .lease = lease_};
-    for (const Descriptor& layer : documents.manifest.layers)
+    for (const Descriptor& layer : documents.resolved.manifest.layers)
         image.size_bytes += layer.size;
     image.config = std::move(documents.config);
     return image;

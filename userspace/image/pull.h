@@ -24,9 +24,7 @@ class Pull {
 
   private:
     struct Documents {
-        FetchedManifest fetched;   // what the reference named
-        FetchedManifest selected;  // the manifest, the same unless an index was named
-        Manifest manifest;
+        ResolvedManifest resolved;
         std::string config_bytes;
         ImageConfig config;
     };

@@ -18,14 +18,9 @@
 #include "userspace/image/manifest.h"
 #include "userspace/image/options.h"
 #include "userspace/image/reference.h"
+#include "userspace/image/resolve.h"
 
 namespace raind::image {
-
-struct FetchedManifest {
-    std::string bytes;
-    std::string content_type;
-    Digest digest;  // of the bytes
-};
 
 // Where a blob goes. restart() comes before the first byte of every attempt; write() refuses what
 // is too much.

@@ -3,7 +3,9 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <clocale>
+#include <memory>
 #include <stdexcept>
+#include <zstd.h>
 
 namespace raind::image::test {
 
@@ -94,6 +96,17 @@ std::string gzip(const std::string& bytes) {
     archive_entry_free(entry);
     check(a, archive_write_close(a));
     archive_write_free(a);
+    return out;
+}
+
+std::string zstd(const std::string& bytes) {
+    const std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
+                                                                       &ZSTD_freeCCtx);
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
+    std::string out(ZSTD_compressBound(bytes.size()), '\0');
+    const std::size_t size =
+        ZSTD_compress2(context.get(), out.data(), out.size(), bytes.data(), bytes.size());
+    out.resize(ZSTD_isError(size) != 0 ? 0 : size);
     return out;
 }
 

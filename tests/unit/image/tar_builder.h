@@ -23,5 +23,7 @@ struct Entry {
 
 std::string make_tar(const std::vector<Entry>& entries);
 std::string gzip(const std::string& bytes);
+// One frame with a checksum.
+std::string zstd(const std::string& bytes);
 
 }  // namespace raind::image::test

@@ -115,7 +115,7 @@ TEST_CASE_FIXTURE(LayerFixture, "attack: broken streams") {
     CHECK(has(refusal(extract_bytes(good.substr(0, good.size() / 2))), "truncated"));
     CHECK(has(refusal(extract_bytes(good.substr(0, good.size() - 4))), "truncated"));
     CHECK(has(refusal(extract_bytes("")), "empty"));
-    CHECK(has(refusal(extract_bytes(std::string(5000, 'z'))), "not valid gzip"));
+    CHECK(has(refusal(extract_bytes(std::string(5000, 'z'))), "not a valid tar archive"));
     CHECK(has(refusal(extract_bytes(good + "junk behind the end of it")), "not valid gzip"));
     std::string wrong_sum = good;
     wrong_sum[good.size() - 6] = static_cast<char>(wrong_sum[good.size() - 6] ^ 1);
@@ -123,6 +123,23 @@ TEST_CASE_FIXTURE(LayerFixture, "attack: broken streams") {
     CHECK(has(refusal(extract_bytes(gzip("this is no archive at all, only text"))), "tar"));
     const std::string tar = make_tar({{.name = "f", .content = std::string(300'000, 'x')}});
     CHECK(has(refusal(extract_bytes(gzip(tar.substr(0, 200'000)))), "tar"));
+    CHECK(has(refusal(extract_bytes(tar.substr(0, 200'000))), "tar"));
+}
+
+TEST_CASE_FIXTURE(LayerFixture, "attack: broken zstd") {
+    const std::string tar = make_tar({{.name = "f", .content = std::string(300'000, 'x')}});
+    const std::string good = zstd(tar);
+    CHECK(extract_bytes(good).has_value());
+    CHECK(has(refusal(extract_bytes(good.substr(0, good.size() / 2))), "truncated zstd"));
+    CHECK(has(refusal(extract_bytes(good.substr(0, good.size() - 2))), "truncated zstd"));
+    CHECK(has(refusal(extract_bytes(good + "junk behind the end of it")), "not valid zstd"));
+    std::string wrong_sum = good;
+    wrong_sum.back() = static_cast<char>(wrong_sum.back() ^ 1);
+    CHECK(has(refusal(extract_bytes(wrong_sum)), "not valid zstd"));
+    CHECK(has(refusal(extract_bytes(zstd("this is no archive at all, only text"))), "tar"));
+    limits.ratio_floor = 1U << 20;
+    const std::string zeros = make_tar({{.name = "z", .content = std::string(8U << 20, '\0')}});
+    CHECK(has(refusal(extract_bytes(zstd(zeros)), Errc::TooLarge), "200 to 1"));
 }
 
 TEST_CASE_FIXTURE(LayerFixture, "attack: too much") {

@@ -81,6 +81,20 @@ TEST_CASE_FIXTURE(LayerFixture, "layer: several gzip members are one stream") {
     CHECK(content("f").size() == 100'000);
 }
 
+TEST_CASE_FIXTURE(LayerFixture, "layer: zstd and no packing at all") {
+    const std::string tar = make_tar({{.name = "f", .content = std::string(700'000, 'q')}});
+    // A frame that readers skip may stand anywhere.
+    const std::string skipped("\x50\x2a\x4d\x18\x03\0\0\0abc", 11);
+    for (const std::string& blob :
+         {zstd(tar), zstd(tar.substr(0, 5000)) + skipped + zstd(tar.substr(5000)),
+          skipped + zstd(tar), tar}) {
+        const auto report = extract_bytes(blob);
+        REQUIRE_MESSAGE(report.has_value(), (report ? "" : report.error().message()));
+        CHECK(report->diff_id == Digest::of(tar));
+        CHECK(content("f").size() == 700'000);
+    }
+}
+
 TEST_CASE_FIXTURE(LayerFixture, "layer: whiteouts become what overlayfs reads") {
     const auto report = extract({
         {.name = "etc/.wh.gone", .content = ""},

@@ -21,11 +21,6 @@ std::string manifest(std::string_view layer_type = kOciLayerGzip,
                        descriptor(config_type), descriptor(layer_type));
 }
 
-std::string platform(std::string_view os, std::string_view arch, std::string_view variant = "") {
-    return fmt::format(R"(,"platform":{{"os":"{}","architecture":"{}","variant":"{}"}})", os, arch,
-                       variant);
-}
-
 std::string index_of(std::initializer_list<std::string> entries) {
     return fmt::format(R"({{"schemaVersion":2,"manifests":[{}]}})", fmt::join(entries, ","));
 }
@@ -58,17 +53,12 @@ TEST_CASE("manifest: kinds that are refused by name") {
     const auto has = [](const std::string& text, std::string_view part) {
         return text.find(part) != std::string::npos;
     };
-    CHECK(has(message("{}", "application/vnd.docker.distribution.manifest.v2+json"),
-              "Docker schema 2"));
-    CHECK(has(message("{}", "application/vnd.docker.distribution.manifest.list.v2+json"),
-              "manifest lists"));
     CHECK(has(message("{}", "application/vnd.docker.distribution.manifest.v1+prettyjws"),
               "schema 1"));
     CHECK(has(message("{}", "text/html"), "text/html"));
-    CHECK(has(message(manifest("application/vnd.oci.image.layer.v1.tar+zstd"), kOciManifest),
-              "zstd"));
-    CHECK(has(message(manifest("application/vnd.oci.image.layer.v1.tar"), kOciManifest),
-              "uncompressed"));
+    CHECK(has(message(manifest("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
+                      kDockerManifest),
+              "non-distributable"));
     CHECK(has(message(manifest("application/x-evil"), kOciManifest), "application/x-evil"));
     CHECK(has(message(manifest(kOciLayerGzip, "application/vnd.oci.empty.v1+json"), kOciManifest),
               "container image"));
@@ -104,31 +94,26 @@ TEST_CASE("manifest: too many layers") {
     CHECK(parsed.error().message().find("1 layers, more than 0") != std::string::npos);
 }
 
-TEST_CASE("index: selection of a platform") {
-    const auto pick = [](const std::string& text, const Platform& wanted) {
-        auto parsed = parse_manifest(text, kOciIndex, 127);
-        REQUIRE(parsed.has_value());
-        return select_platform(std::get<Index>(*parsed), wanted);
+TEST_CASE("manifest: Docker's names beside those of OCI") {
+    for (const char* layer :
+         {"application/vnd.docker.image.rootfs.diff.tar.gzip",
+          "application/vnd.docker.image.rootfs.diff.tar", "application/vnd.oci.image.layer.v1.tar",
+          "application/vnd.oci.image.layer.v1.tar+zstd"}) {
+        for (const std::string_view kind : {kOciManifest, kDockerManifest}) {
+            for (const std::string_view config : {kOciConfig, kDockerConfig})
+                CHECK(parse_manifest(manifest(layer, config), kind, 127).has_value());
+        }
+    }
+    CHECK(std::holds_alternative<Index>(parse_manifest(index_of({}), kDockerList, 127).value()));
+    for (const std::string_view type : {kOciIndex, kOciManifest, kDockerList, kDockerManifest})
+        CHECK(manifest_accept().find(type) != std::string::npos);
+}
+
+TEST_CASE("manifest: read back from the disk") {
+    CHECK(parse_stored_manifest(manifest(), 127).has_value());
+    const auto typed = [](std::string_view type, const std::string& rest) {
+        return fmt::format(R"({{"mediaType":"{}",{})", type, rest.substr(1));
     };
-    const std::string text = index_of({
-        descriptor(kOciManifest, platform("windows", "amd64"), 1),
-        descriptor(kOciManifest, platform("linux", "amd64"), 2),
-        descriptor(kOciManifest, platform("linux", "arm", "v6"), 3),
-        descriptor(kOciManifest, platform("linux", "arm", "v7"), 4),
-        descriptor(kOciManifest, platform("linux", "arm64", "v8"), 5),
-        descriptor(kOciManifest, platform("unknown", "unknown"), 6),
-        descriptor(kOciManifest, "", 7),
-    });
-    CHECK(pick(text, {.os = "linux", .arch = "amd64", .variant = ""})->size == 2);
-    CHECK(pick(text, {.os = "linux", .arch = "arm", .variant = "v7"})->size == 4);
-    CHECK(pick(text, {.os = "linux", .arch = "arm", .variant = ""})->size == 3);
-    CHECK(pick(text, {.os = "linux", .arch = "arm64", .variant = ""})->size == 5);
-    CHECK(pick(text, {.os = "windows", .arch = "amd64", .variant = ""})->size == 1);
-    const auto none = pick(text, {.os = "linux", .arch = "s390x", .variant = ""});
-    REQUIRE_FALSE(none.has_value());
-    CHECK(none.error().code() == Errc::NotFound);
-    CHECK(none.error().message() ==
-          "no image for platform linux/s390x; there is: windows/amd64, linux/amd64, linux/arm/v6, "
-          "linux/arm/v7, linux/arm64/v8");
-    CHECK_FALSE(pick(text, {.os = "linux", .arch = "arm", .variant = "v5"}).has_value());
+    CHECK(parse_stored_manifest(typed(kDockerManifest, manifest()), 127).has_value());
+    CHECK_FALSE(parse_stored_manifest(typed(kDockerList, index_of({})), 127).has_value());
 }
