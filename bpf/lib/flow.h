@@ -59,9 +59,14 @@ RAIND_LEAF void make_key(struct raind_work* w) {
     w->key.pa = flip ? w->dport : w->sport;
     w->key.pb = flip ? w->sport : w->dport;
     w->key.proto = w->proto;
-    w->key.zero[0] = 0;
-    w->key.zero[1] = 0;
-    w->key.zero[2] = 0;
+    w->key.icmp_type = 0;
+    w->key.icmp_code = 0;
+    w->key.icmp_from_b = 0;
+    if (!w->icmp_kind)
+        return;
+    w->key.icmp_type = w->icmp_kind == ICMP_REPLY ? icmp_request_of(w->icmp_type) : w->icmp_type;
+    w->key.icmp_code = w->icmp_code;
+    w->key.icmp_from_b = w->icmp_kind == ICMP_REPLY ? !flip : flip;
 }
 
 RAIND_LEAF void total_add(__u32 n) {

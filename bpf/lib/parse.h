@@ -196,6 +196,11 @@ RAIND_LEAF __u8 icmp_kind6(__u8 type) {
     return ICMP_OTHER;
 }
 
+/* The request that a type of kind ICMP_REPLY answers. */
+RAIND_LEAF __u8 icmp_request_of(__u8 reply) {
+    return reply ? reply - 1 : 8;
+}
+
 /* Requests have (identifier, 0), replies (0, identifier): a request in the other direction with
  * the same identifier is a flow of its own. */
 RAIND_LEAF int parse_icmp(struct __sk_buff* ctx, struct raind_work* w) {

@@ -106,8 +106,10 @@ static long probe_one(__u32 index, void* data) {
     slot = RAIND_ACTIVE_SLOT(w->active);
     gen = bpf_map_lookup_elem(&raind_gen, &slot);
     inner = bpf_map_lookup_elem(&raind_policy, &slot);
-    if (!gen || !inner)
+    if (!gen || !inner) {
+        w->q.over = 1;
         return 1;
+    }
     m = (index / pairs) & (RAIND_MAX_MASKS - 1);
     s = (index % pairs / loop->ndst) & (RAIND_MAX_CHAIN - 1);
     d = (index % loop->ndst) & (RAIND_MAX_CHAIN - 1);

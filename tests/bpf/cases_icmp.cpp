@@ -29,6 +29,31 @@ void echo(std::vector<Case>& out, int family) {
                     from(kDb, "request back", icmp(db(), web(), request),
                          drop(RAIND_R_DEFAULT, RAIND_EV_DENY, RAIND_RULE_EW_DEFAULT)),
                     from(kDb, "reply", icmp(db(), web(), reply), known(Outcome::Deliver))}});
+    for (const std::uint16_t id : std::initializer_list<std::uint16_t>{0, 0x2a00})
+        out.push_back(
+            {group,
+             "a flow of identifier " + std::to_string(id) + " lets no request back",
+             w,
+             {from(kWeb, "request", icmp(web(), db(), request, id), allow(Outcome::Deliver, 262)),
+              from(kWeb, "what has no reply, same number",
+                   frame(web(), db(), family).icmp(200, 0, id).payload(16).build(),
+                   allow(Outcome::Deliver, 262)),
+              from(kDb, "request back", icmp(db(), web(), request, id),
+                   drop(RAIND_R_DEFAULT, RAIND_EV_DENY, RAIND_RULE_EW_DEFAULT)),
+              from(kDb, "what has no reply, back",
+                   frame(db(), web(), family).icmp(200, 0, id).payload(16).build(),
+                   drop(RAIND_R_DEFAULT, RAIND_EV_DENY, RAIND_RULE_EW_DEFAULT)),
+              from(kWeb, "reply by the opener", icmp(web(), db(), reply, id),
+                   drop(RAIND_R_NOT_FIRST)),
+              from(kDb, "reply", icmp(db(), web(), reply, id), known(Outcome::Deliver))}});
+    out.push_back(
+        {group,
+         "a type that looks like an identifier",
+         w,
+         {from(kWeb, "type 42", frame(web(), db(), family).icmp(42, 0, 1).payload(16).build(),
+               allow(Outcome::Deliver, 262)),
+          from(kDb, "request back", icmp(db(), web(), request, 0x2a00),
+               drop(RAIND_R_DEFAULT, RAIND_EV_DENY, RAIND_RULE_EW_DEFAULT))}});
     out.push_back(single(group, "echo without a rule", none, icmp(web(), db(), request),
                          drop(RAIND_R_DEFAULT, RAIND_EV_DENY, RAIND_RULE_EW_DEFAULT)));
     out.push_back(single(group, "reply without a request", w, icmp(web(), db(), reply),
@@ -68,6 +93,18 @@ void add_icmp_cases(std::vector<Case>& out) {
     out.push_back(single("icmp", "timestamp to the gateway", w,
                          frame(web(), gateway(), 4).icmp(13).payload(12).build(),
                          drop(RAIND_R_DEFAULT, RAIND_EV_DENY, RAIND_RULE_CTR_TO_HOST)));
+    const auto to_gateway = [](std::uint8_t type, std::uint8_t code) {
+        return frame(web(), gateway(), 4).icmp(type, code, 77).payload(12).build();
+    };
+    out.push_back({"icmp",
+                   "an echo to the gateway opens nothing but itself",
+                   world(Rules()),
+                   {from(kWeb, "echo", to_gateway(8, 0),
+                         allow(Outcome::ToHost, RAIND_RULE_GW_ECHO, RAIND_R_DEFAULT)),
+                    from(kWeb, "timestamp, same identifier", to_gateway(13, 0),
+                         drop(RAIND_R_DEFAULT, RAIND_EV_DENY, RAIND_RULE_CTR_TO_HOST)),
+                    from(kWeb, "echo of another code", to_gateway(8, 5),
+                         drop(RAIND_R_DEFAULT, RAIND_EV_DENY, RAIND_RULE_CTR_TO_HOST))}});
     out.push_back(single("icmp", "ICMPv6 in IPv4", w,
                          frame(web(), db(), 4).proto(58).payload(16).build(),
                          drop(RAIND_R_IP_HEADER)));

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "userspace/bpf/convert.h"
+#include "userspace/core/flow_table.h"
 #include "userspace/core/packet.h"
 #include "userspace/net/network.h"
 
@@ -34,16 +35,17 @@ Result<std::vector<std::uint32_t>> make_ports() {
     return out;
 }
 
-raind_ctkey flow_key(const core::Packet& packet) {
-    const bool flip =
-        packet.source > packet.destination ||
-        (packet.source == packet.destination && packet.source_port > packet.destination_port);
+raind_ctkey abi_key(const core::Packet& packet) {
+    const core::FlowKey flow = core::flow_key(packet).key;
     raind_ctkey key{};
-    key.a = bpf::to_abi(flip ? packet.destination : packet.source);
-    key.b = bpf::to_abi(flip ? packet.source : packet.destination);
-    key.pa = flip ? packet.destination_port : packet.source_port;
-    key.pb = flip ? packet.source_port : packet.destination_port;
-    key.proto = packet.protocol;
+    key.a = bpf::to_abi(flow.a);
+    key.b = bpf::to_abi(flow.b);
+    key.pa = flow.port_a;
+    key.pb = flow.port_b;
+    key.proto = flow.protocol;
+    key.icmp_type = flow.icmp_type;
+    key.icmp_code = flow.icmp_code;
+    key.icmp_from_b = flow.icmp_from_b ? 1 : 0;
     return key;
 }
 
@@ -230,7 +232,7 @@ Result<bool> Harness::has_flow(const Bytes& bytes) const {
         (packet.ethertype != core::kEtherIp4 && packet.ethertype != core::kEtherIp6) ||
         core::parse_ip(bytes, packet) != RAIND_R_NONE)
         return false;
-    RAIND_TRY(const auto flow, datapath_->ct.lookup(flow_key(packet)));
+    RAIND_TRY(const auto flow, datapath_->ct.lookup(abi_key(packet)));
     return flow.has_value();
 }
 

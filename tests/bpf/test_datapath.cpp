@@ -340,6 +340,8 @@ const std::vector<Field> kFields = {
     FIELD(raind_ctkey, b),
     FIELD(raind_ctkey, pa),
     FIELD(raind_ctkey, proto),
+    FIELD(raind_ctkey, icmp_type),
+    FIELD(raind_ctkey, icmp_from_b),
     FIELD(raind_ctval, rule),
     FIELD(raind_ctval, flow_id),
     FIELD(raind_ctval, last),

@@ -54,6 +54,12 @@ raind_flow_state next_tcp_state(Flow& flow, std::uint8_t flags, bool reply) {
     return flow.state;
 }
 
+// Replies come one after their requests, but for the echo of IPv4.
+std::uint8_t request_of(std::uint8_t reply_type) {
+    constexpr std::uint8_t kEcho = 8;
+    return reply_type == 0 ? kEcho : static_cast<std::uint8_t>(reply_type - 1);
+}
+
 }  // namespace
 
 OrientedKey flow_key(const Packet& packet) {
@@ -64,6 +70,12 @@ OrientedKey flow_key(const Packet& packet) {
     const auto& [a, port_a] = result.source_is_b ? destination : source;
     const auto& [b, port_b] = result.source_is_b ? source : destination;
     result.key = {a, b, port_a, port_b, packet.protocol};
+    if (packet.icmp == IcmpKind::None)
+        return result;
+    const bool reply = packet.icmp == IcmpKind::Reply;
+    result.key.icmp_type = reply ? request_of(packet.icmp_type) : packet.icmp_type;
+    result.key.icmp_code = packet.icmp_code;
+    result.key.icmp_from_b = result.source_is_b != reply;
     return result;
 }
 

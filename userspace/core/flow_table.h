@@ -17,6 +17,9 @@ struct FlowKey {
     IpAddress a, b;
     std::uint16_t port_a = 0, port_b = 0;
     std::uint8_t protocol = 0;
+    // Type and code of the ICMP request, and whether b sent it: raind_ctkey.
+    std::uint8_t icmp_type = 0, icmp_code = 0;
+    bool icmp_from_b = false;
     auto operator<=>(const FlowKey&) const = default;
 };
 

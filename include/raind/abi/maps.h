@@ -139,14 +139,17 @@ RAIND_ABI_SIZE(raind_identval, 40);
 
 /* raind_ct. The smaller (address, port) is a, so both directions give one key. ICMP requests have
  * the identifier as source port and 0 as destination port, replies the reverse; other ICMP types
- * have 0 and type * 256 + code. */
+ * have 0 and type * 256 + code. The type is part of the key, and so is who asks: what is no reply
+ * to the opener's own request has another key, whatever its identifier says. */
 struct raind_ctkey {
     struct raind_ip a;
     struct raind_ip b;
     __u16 pa;
     __u16 pb;
     __u8 proto;
-    __u8 zero[3];
+    __u8 icmp_type; /* of the request, 0 for other protocols */
+    __u8 icmp_code;
+    __u8 icmp_from_b; /* 1: b asks (or sends what has no reply) */
 };
 RAIND_ABI_SIZE(raind_ctkey, 40);
 
