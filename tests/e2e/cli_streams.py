@@ -14,6 +14,7 @@ import time
 import unittest
 
 import cli_support
+from slow import limit
 
 WORK = tempfile.TemporaryDirectory(prefix="raind-cli-")
 DAEMON = cli_support.FakeDaemon(cli_support.Pki(WORK.name), WORK.name)
@@ -40,7 +41,7 @@ class Streams(unittest.TestCase):
 
     def run_with(self, streams, stdin=b"", words=("web", "cat"), timeout=60):
         DAEMON.streams = streams
-        return subprocess.run(command(*words), input=stdin, capture_output=True, timeout=timeout,
+        return subprocess.run(command(*words), input=stdin, capture_output=True, timeout=limit(timeout),
                               env=cli_support.clean_environment())
 
     def start_with(self, streams, **more):

@@ -11,8 +11,12 @@ import socketserver
 import ssl
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from slow import limit  # noqa: E402
 
 RAIND = os.path.join(os.environ.get("RAIND_BIN_DIR", "build/dev/bin"), "raind")
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -245,5 +249,5 @@ def clean_environment(**more):
 
 
 def run_raind(*words, stdin=b"", environment=None, timeout=60):
-    return subprocess.run([RAIND, *words], input=stdin, capture_output=True, timeout=timeout,
+    return subprocess.run([RAIND, *words], input=stdin, capture_output=True, timeout=limit(timeout),
                           env=clean_environment(**(environment or {})))

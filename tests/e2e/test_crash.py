@@ -15,6 +15,7 @@ import registry  # noqa: E402
 from agreement import containers, disagreements, policies  # noqa: E402
 from image_builder import Layer, Layout, base_layer  # noqa: E402
 from lab import Failure, run, wait_until  # noqa: E402
+from slow import limit  # noqa: E402
 from suite import Suite, expect, main  # noqa: E402
 
 ROUNDS = int(os.environ.get("RAIND_CRASH_ROUNDS", "8"))
@@ -156,7 +157,7 @@ class Crash(Suite):
             self.lab.kill_daemon()
             self.stop.set()
             for hand in hands:
-                hand.join(timeout=60)
+                hand.join(timeout=limit(60))
                 expect(hand.problem is None, f"a client: {hand.problem}")
             self.lab.start()
             self.check_notes({key: value for notes in made for key, value in notes.items()}, rules)
@@ -223,7 +224,7 @@ class Crash(Suite):
                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
                 time.sleep(whole * (number + 0.5) / 6.5)
                 self.lab.kill_daemon()
-                acknowledged = client.wait(timeout=30) == 0
+                acknowledged = client.wait(timeout=limit(30)) == 0
             if number == 0:
                 # Between the files of a reference and its record is too short a time to be met by chance.
                 orphan = self.lab.root / "etc/raind/image/references" / self.lab.registry_address / "demo/large/_tag/other"
@@ -258,7 +259,7 @@ class Crash(Suite):
             self.lab.stop_daemon()
             self.stop.set()
             for hand in hands:
-                hand.join(timeout=60)
+                hand.join(timeout=limit(60))
             self.lab.start()
             self.check_notes({key: value for notes in made for key, value in notes.items()}, rules)
             self.agree()

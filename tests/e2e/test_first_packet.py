@@ -7,6 +7,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from lab import SOURCE, wait_until  # noqa: E402
+from slow import limit  # noqa: E402
 from suite import Suite, expect, main  # noqa: E402
 
 STARTS = 100
@@ -21,7 +22,7 @@ class Sniffer:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return int(self.process.communicate(timeout=10)[0].split()[-1])
+        return int(self.process.communicate(timeout=limit(10))[0].split()[-1])
 
 
 class FirstPacket(Suite):

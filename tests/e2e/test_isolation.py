@@ -10,6 +10,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import lab as lab_module  # noqa: E402
 from lab import SOURCE, run  # noqa: E402
+from slow import limit  # noqa: E402
 from suite import Suite, expect, main  # noqa: E402
 
 PORT = "7200"
@@ -42,7 +43,7 @@ class Isolation(Suite):
         expect(len(sent) == 20, f"frames sent: {len(sent)}")
         time.sleep(1)
         tap.send_signal(signal.SIGTERM)
-        seen = int(tap.communicate(timeout=10)[0].split()[-1])
+        seen = int(tap.communicate(timeout=limit(10))[0].split()[-1])
         expect(seen == 0, f"{seen} frames arrived at db")
         expect(self.lab.raind("container", "logs", "db").stdout == quiet, "db was reached")
         for reason, extra in (("default", {}), ("src_ip", {"claimed_ip": "10.166.0.77"}),

@@ -10,6 +10,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import frames  # noqa: E402
 from lab import BUILD, OUTSIDE4, OUTSIDE6, SOURCE, run, wait_until  # noqa: E402
+from slow import limit  # noqa: E402
 from suite import Suite, expect, main  # noqa: E402
 
 PORT = "7000"
@@ -74,7 +75,7 @@ class Outside(Suite):
             *(frame.hex() for frame in named.values()))
         time.sleep(0.7)
         tap.send_signal(signal.SIGTERM)
-        return set(tap.communicate(timeout=10)[0].split())
+        return set(tap.communicate(timeout=limit(10))[0].split())
 
     def frame(self, name, source, destination):
         def mac(netns, link):

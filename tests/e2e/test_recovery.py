@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import lab as lab_module  # noqa: E402
 from lab import cgroup2_mount, run, wait_until  # noqa: E402
+from slow import limit  # noqa: E402
 from suite import Suite, expect, main  # noqa: E402
 
 ROUNDS = 20
@@ -104,7 +105,7 @@ class Recovery(Suite):
             time.sleep(self.random.uniform(0.02, 0.9))
             self.lab.kill_daemon()
             stop.set()
-            worker.join(timeout=60)
+            worker.join(timeout=limit(60))
             self.lab.start()
             self.check_acknowledged(acknowledged)
             self.check_kernel()
@@ -151,7 +152,7 @@ class Recovery(Suite):
     def case_a_second_daemon_with_the_same_root_is_refused(self):
         done = subprocess.run([str(lab_module.BIN / "condenser"), "--root", str(self.lab.root), "--bpffs", str(self.lab.bpffs),
                                "--netns", self.lab.netns, "--cgroup", self.lab.cgroup, "--listen", "127.0.0.1:0"],
-                              capture_output=True, text=True, timeout=20, check=False)
+                              capture_output=True, text=True, timeout=limit(20), check=False)
         expect(done.returncode == 1 and "another condenser runs with this root" in done.stderr, done.stderr)
         expect(self.lab.raind("container", "ls").returncode == 0, "the first goes on")
 
@@ -163,7 +164,7 @@ class Recovery(Suite):
         try:
             done = subprocess.run([str(lab_module.BIN / "condenser"), "--root", str(self.lab.root), "--bpffs",
                                    str(self.lab.bpffs), "--netns", self.lab.netns, "--cgroup", self.lab.cgroup,
-                                   "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=20, check=False)
+                                   "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=limit(20), check=False)
             expect(done.returncode == 1 and "raind.db" in done.stderr, done.stderr)
         finally:
             store.write_bytes(good)

@@ -10,6 +10,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import frames  # noqa: E402
 from lab import SOURCE, run, wait_until  # noqa: E402
+from slow import limit  # noqa: E402
 from suite import Suite, expect, main  # noqa: E402
 
 PORT = "7000"
@@ -28,7 +29,7 @@ class Tap:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return set(self.process.communicate(timeout=10)[0].split())
+        return set(self.process.communicate(timeout=limit(10))[0].split())
 
 
 class Spoofing(Suite):

@@ -11,6 +11,8 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
 
+from slow import limit  # noqa: E402
+
 PROGRAM = None
 
 
@@ -22,7 +24,7 @@ class PullCase(unittest.TestCase):
 
     def command(self, *words, **environment):
         done = subprocess.run([PROGRAM, words[0], self.root, *words[1:]], capture_output=True, text=True,
-                              env={"LC_ALL": "C.UTF-8", **environment}, timeout=120, check=False)
+                              env={"LC_ALL": "C.UTF-8", **environment}, timeout=limit(120), check=False)
         self.assertIn(done.returncode, (0, 1), done.stderr)
         answer = json.loads(done.stdout)
         self.assertEqual("error" in answer, done.returncode == 1)

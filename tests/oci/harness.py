@@ -14,6 +14,9 @@ import tempfile
 import time
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from slow import limit as slow_limit  # noqa: E402
+
 DROPLET = os.path.join(os.environ["RAIND_BIN_DIR"], "droplet")
 BUSYBOX = "/usr/bin/busybox"
 RANGE = 0x20000000 + (os.getpid() % 4096) * 65536
@@ -141,7 +144,7 @@ class Case(unittest.TestCase):
             self.root) else []
         self.assertEqual([], left, "state folder")
         if cgroup2():
-            deadline = time.monotonic() + 6
+            deadline = time.monotonic() + slow_limit(6)
             folder = cgroup2() + "/" + self.parent
             while True:
                 left = [e for e in os.listdir(folder) if os.path.isdir(folder + "/" + e)]
@@ -172,7 +175,7 @@ class Case(unittest.TestCase):
 
     def droplet(self, *args, stdin=subprocess.DEVNULL, timeout=60):
         return subprocess.run([DROPLET, "--root", self.root, *args], stdin=stdin,
-                              capture_output=True, text=True, timeout=timeout)
+                              capture_output=True, text=True, timeout=slow_limit(timeout))
 
     def ok(self, *args, **kwargs):
         done = self.droplet(*args, **kwargs)
@@ -191,7 +194,7 @@ class Case(unittest.TestCase):
         with open(self.work + "/out", "wb") as out, open(self.work + "/err", "wb") as err:
             return subprocess.run([DROPLET, "--root", self.root, "create", "--bundle",
                                    self.bundle, self.id], stdin=subprocess.DEVNULL, stdout=out,
-                                  stderr=err, timeout=60).returncode
+                                  stderr=err, timeout=slow_limit(60)).returncode
 
     def output(self):
         return read(self.work + "/out"), read(self.work + "/err")
@@ -211,7 +214,7 @@ class Case(unittest.TestCase):
         return json.loads(self.ok("state", self.id).stdout)
 
     def wait_for(self, condition, what, limit=15):
-        deadline = time.monotonic() + limit
+        deadline = time.monotonic() + slow_limit(limit)
         while not condition():
             self.assertLess(time.monotonic(), deadline, what)
             time.sleep(0.01)

@@ -298,12 +298,16 @@ class Faults(harness.Case):
                  (lambda c: c["linux"]["sysctl"].update({"net.no.such": "1"}), "linux.sysctl"),
                  (limits, "RLIMIT_NOFILE"), (device, "linux.devices[0]"),
                  (lambda c: c["process"].update(cwd="/bin/busybox/x"), "process.cwd"),
-                 (lambda c: c["process"].update(apparmorProfile="none"), "apparmorProfile"),
                  (lambda c: c.update(ociVersion="3.0"), "ociVersion")]
         for change, text in cases:
             self.config(["/bin/true"], change)
             self.fails("create", "--bundle", self.bundle, self.id, text=text)
             self.assert_nothing_left()
+
+    def test_unknown_profile(self):
+        """The kernel knows the profiles: at the container's start, or there is no AppArmor at all."""
+        self.config(["/bin/true"], lambda c: c["process"].update(apparmorProfile="droplet-none"))
+        self.fails("run", "--bundle", self.bundle, self.id, text="apparmorProfile")
 
     def test_killed_at_random_steps(self):
         self.config(["/bin/sleep", "1000"])

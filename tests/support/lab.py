@@ -18,6 +18,7 @@ sys.path.insert(0, str(SOURCE / "tests" / "support"))
 sys.path.insert(0, str(SOURCE / "tests" / "images"))
 
 import registry  # noqa: E402
+from slow import limit  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("RAIND_BIN_DIR") or SOURCE / "build" / "bin")
 BUILD = pathlib.Path(os.environ.get("RAIND_BUILD_DIR") or SOURCE / "build" / "release")
@@ -33,20 +34,20 @@ def run(*words, check=True, timeout=60, **options):
     options.setdefault("stdin", subprocess.DEVNULL if "input" not in options else None)
     if options["stdin"] is None:
         del options["stdin"]
-    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=timeout, **options)
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=limit(timeout), **options)
     if check and done.returncode != 0:
         raise Failure(f"{' '.join(map(str, words))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
     return done
 
 
 def wait_until(what, condition, seconds=10.0, interval=0.05):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + limit(seconds)
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise Failure(f"{what}: not within {seconds:g} s")
+            raise Failure(f"{what}: not within {limit(seconds):g} s")
         time.sleep(interval)
 
 
@@ -118,7 +119,7 @@ class Lab:
             return
         self.daemon.send_signal(signal.SIGTERM)
         try:
-            self.daemon.wait(timeout=20)
+            self.daemon.wait(timeout=limit(20))
         except subprocess.TimeoutExpired:
             self.kill_daemon()
             raise Failure("condenser did not end within 20 s after SIGTERM") from None

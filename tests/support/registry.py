@@ -24,6 +24,7 @@ import time
 import urllib.parse
 
 from authority import Authority
+from slow import limit
 from token_server import TokenServer
 
 PROGRAM = "/usr/bin/docker-registry"
@@ -94,14 +95,14 @@ def start(directory, port=0, store=None, dress=""):
 def connect(address, tls=False):
     """Without a look at the certificate: for the tests' own requests only."""
     if not tls:
-        return http.client.HTTPConnection(address, timeout=20)
+        return http.client.HTTPConnection(address, timeout=limit(20))
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return http.client.HTTPSConnection(address, timeout=20, context=context)
+    return http.client.HTTPSConnection(address, timeout=limit(20), context=context)
 
 
 def wait_ready(process, port, tls, seconds=15):
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + limit(seconds)
     while time.monotonic() < deadline and process.poll() is None:
         try:
             connection = connect(f"127.0.0.1:{port}", tls)
@@ -128,7 +129,7 @@ def end(pid, seconds=10):
             except ProcessLookupError:
                 return
             import select
-            if select.select([descriptor], [], [], seconds)[0]:
+            if select.select([descriptor], [], [], limit(seconds))[0]:
                 return
     finally:
         os.close(descriptor)
