@@ -20,10 +20,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[1]
 TIMED_OUT = 124
 BROKEN = 125
-BOOT_SECONDS = 120
+BOOT_SECONDS = 300
 LAST_LINES = 40
 KERNEL_ARGUMENTS = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr norandmaps clocksource=tsc "
-                    "tsc=reliable random.trust_cpu=on cryptomgr.notests apparmor=1 security=apparmor "
+                    "tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests apparmor=1 security=apparmor "
                     "sysrq_always_enabled=1")
 DEATH = re.compile(r"Kernel panic|Oops|BUG:")
 WARNING = re.compile(r"BUG:|Oops|WARNING: CPU|Call Trace|rcu.*stall|Out of memory|Kernel panic")
