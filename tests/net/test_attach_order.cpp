@@ -56,6 +56,10 @@ class WatchingBackend final : public core::EnforcementBackend {
         return core::PortStatus{
             .interface = interface, .attached = true, .first = true, .kind = "tcx"};
     }
+    Result<std::vector<core::IdentityId>> identities() override {
+        return std::vector<core::IdentityId>();
+    }
+    Status withdraw_identity(core::IdentityId) override { return {}; }
     Status publish_identity(const core::CompiledIdentity&, const std::string&) override {
         return {};
     }

@@ -1,5 +1,6 @@
 #include "userspace/bpf/backend.h"
 
+#include <algorithm>
 #include <net/if.h>
 
 #include "raind/abi/names.h"
@@ -67,8 +68,26 @@ Status EbpfBackend::detach_port(const std::string& interface) {
 
 Status EbpfBackend::publish_identity(const core::CompiledIdentity& identity,
                                      const std::string& name) {
-    RAIND_CHECK(endpoints_.set_identity_name(identity.identity, name));
+    endpoints_.set_identity_name(identity.identity, name);
     return committer_.publish_identity(identity);
+}
+
+Result<std::vector<core::IdentityId>> EbpfBackend::identities() {
+    RAIND_TRY(std::vector<core::IdentityId> out, datapath_->idname.keys());
+    for (const auto& slot : datapath_->ident) {
+        RAIND_TRY(const std::vector<core::IdentityId> keys, slot.keys());
+        out.insert(out.end(), keys.begin(), keys.end());
+    }
+    std::ranges::sort(out);
+    const auto rest = std::ranges::unique(out);
+    out.erase(rest.begin(), rest.end());
+    return out;
+}
+
+Status EbpfBackend::withdraw_identity(core::IdentityId identity) {
+    RAIND_CHECK(committer_.withdraw_identity(identity));
+    RAIND_CHECK(datapath_->idname.erase(identity));
+    return {};
 }
 
 Result<core::SweepCounts> EbpfBackend::commit(const core::CompiledSet& set) {

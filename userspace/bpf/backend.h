@@ -29,6 +29,8 @@ class EbpfBackend final : public core::EnforcementBackend {
     Status withdraw_endpoint(const core::EndpointSpec& endpoint) override;
     Status detach_port(const std::string& interface) override;
     Result<core::PortStatus> port(const std::string& interface) override;
+    Result<std::vector<core::IdentityId>> identities() override;
+    Status withdraw_identity(core::IdentityId identity) override;
     Status publish_identity(const core::CompiledIdentity& identity,
                             const std::string& name) override;
     Result<core::SweepCounts> commit(const core::CompiledSet& set) override;

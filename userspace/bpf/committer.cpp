@@ -86,6 +86,15 @@ Status Committer::publish_identity(const core::CompiledIdentity& identity) {
     return {};
 }
 
+Status Committer::withdraw_identity(core::IdentityId identity) {
+    for (std::uint32_t slot = 0; slot < RAIND_SLOTS; slot++) {
+        RAIND_CHECK(datapath_->ident[slot].erase(identity));
+        if (held_[slot])
+            held_[slot]->ident.erase(key_bytes(identity));
+    }
+    return {};
+}
+
 Result<core::AppliedPolicy> Committer::applied() const {
     const std::uint64_t word = word_.load();
     core::AppliedPolicy out;

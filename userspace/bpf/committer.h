@@ -27,6 +27,7 @@ class Committer {
     Result<core::SweepCounts> dry_run(std::uint32_t slot) const;
     // The chain of one identity in both slots; no commit.
     Status publish_identity(const core::CompiledIdentity& identity);
+    Status withdraw_identity(core::IdentityId identity);
     // What the kernel enforces; revision 0 when nothing was ever committed.
     Result<core::AppliedPolicy> applied() const;
 

@@ -90,7 +90,7 @@ Status EndpointMaps::publish(const core::EndpointSpec& endpoint, std::uint32_t f
     RAIND_CHECK(datapath_.quota.update(endpoint.ep_id, share));
     if (!quota)
         RAIND_CHECK(datapath_.epstat.reset(endpoint.ep_id));
-    RAIND_CHECK(set_identity_name(endpoint.identity, endpoint.name));
+    set_identity_name(endpoint.identity, endpoint.name);
     RAIND_CHECK(datapath_.ep.update(endpoint.ifindex, describe(endpoint, flags)));
     for (const IpAddress& address : {endpoint.ip4, endpoint.ip6})
         RAIND_CHECK(publish_address(endpoint, address, flags));
@@ -189,10 +189,11 @@ Status EndpointMaps::set_host_addresses(std::span<const core::HostAddress> addre
     return {};
 }
 
-Status EndpointMaps::set_identity_name(core::IdentityId identity, const std::string& name) const {
+void EndpointMaps::set_identity_name(core::IdentityId identity, const std::string& name) const {
     raind_idname value{};
     copy_text(value.name, name);
-    return datapath_.idname.update(identity, value);
+    if (auto named = datapath_.idname.update(identity, value); !named)
+        log::warning("identity name: {}", named.error().message());
 }
 
 Status EndpointMaps::set_rule_names(std::span<const core::RuleInfo> table) const {

@@ -27,7 +27,8 @@ class EndpointMaps {
 
     Status set_pools(std::span<const Cidr> pools) const;
     Status set_host_addresses(std::span<const core::HostAddress> addresses) const;
-    Status set_identity_name(core::IdentityId identity, const std::string& name) const;
+    // For people who dump maps: no program reads it, so a failure is logged and nothing else.
+    void set_identity_name(core::IdentityId identity, const std::string& name) const;
     Status set_rule_names(std::span<const core::RuleInfo> table) const;
 
     Result<std::vector<core::EndpointSpec>> endpoints() const;

@@ -93,6 +93,9 @@ class EnforcementBackend {
 
     // The chain of one identity in both slots; a container start that is no commit.
     virtual Status publish_identity(const CompiledIdentity& identity, const std::string& name) = 0;
+    // Identities that the kernel knows, and the end of one that no container has and no rule names.
+    virtual Result<std::vector<IdentityId>> identities() = 0;
+    virtual Status withdraw_identity(IdentityId identity) = 0;
 
     virtual Result<SweepCounts> commit(const CompiledSet& set) = 0;
     virtual Result<AppliedPolicy> applied() = 0;

@@ -34,6 +34,8 @@ class Datapath {
     virtual Status prune(const std::vector<core::ContainerRecord>& attached) = 0;
 
     virtual Status publish_identity(core::IdentityId identity, const std::string& name) = 0;
+    virtual Result<std::vector<core::IdentityId>> identities() = 0;
+    virtual Status withdraw_identity(core::IdentityId identity) = 0;
     virtual Result<core::SweepCounts> commit(const core::CompiledSet& set) = 0;
     virtual Result<core::AppliedPolicy> applied() = 0;
     virtual Result<core::BackendStatus> status() = 0;

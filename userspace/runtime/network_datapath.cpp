@@ -258,6 +258,16 @@ Status NetworkDatapath::publish_identity(core::IdentityId identity, const std::s
         [&] { return backend_.publish_identity(core::workload_chain(identity, name), name); });
 }
 
+Result<std::vector<core::IdentityId>> NetworkDatapath::identities() {
+    const std::lock_guard lock(mutex_);
+    return in_netns([&] { return backend_.identities(); });
+}
+
+Status NetworkDatapath::withdraw_identity(core::IdentityId identity) {
+    const std::lock_guard lock(mutex_);
+    return in_netns([&] { return backend_.withdraw_identity(identity); });
+}
+
 Result<core::SweepCounts> NetworkDatapath::commit(const core::CompiledSet& set) {
     const std::lock_guard lock(mutex_);
     return in_netns([&] { return backend_.commit(set); });

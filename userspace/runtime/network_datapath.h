@@ -37,6 +37,8 @@ class NetworkDatapath final : public Datapath {
     Status verify(const core::ContainerRecord& container) override;
     Status prune(const std::vector<core::ContainerRecord>& attached) override;
     Status publish_identity(core::IdentityId identity, const std::string& name) override;
+    Result<std::vector<core::IdentityId>> identities() override;
+    Status withdraw_identity(core::IdentityId identity) override;
     Result<core::SweepCounts> commit(const core::CompiledSet& set) override;
     Result<core::AppliedPolicy> applied() override;
     Result<core::BackendStatus> status() override;

@@ -85,9 +85,47 @@ Status PolicyManager::recover() {
     for (const core::RuleInfo& info : set.table)
         rules.push_back({info.rule, info.policy_id});
     identities_.set_rules(rules);
+    RAIND_CHECK(prune_identities());
     if (applied.generation != 0 && applied.revision == set.revision && applied.digest == set.digest)
         return {};
     RAIND_CHECK(datapath_.commit(set).context("put the stored policy in force"));
+    return {};
+}
+
+// Numbers are never given twice, so the store forgets first: what a crash leaves in the kernel is
+// known to nobody and goes at the next start.
+Status PolicyManager::forget_identities(const core::PolicyState& state) {
+    std::set<std::string, std::less<>> used;
+    for (const std::string& name : core::mentioned_names(state))
+        used.insert(name);
+    RAIND_TRY(const auto records, store_.containers().list());
+    for (const auto& record : records)
+        used.insert(record.name);
+    RAIND_TRY(const auto known, store_.identities().all(store::IdentityKind::Workload));
+    for (const auto& [name, number] : known) {
+        if (used.contains(name))
+            continue;
+        // A container may have taken the name this very moment.
+        if (auto forgotten = store_.identities().forget(store::IdentityKind::Workload, name);
+            !forgotten) {
+            if (forgotten.error().code() == Errc::Conflict)
+                continue;
+            return forgotten;
+        }
+        RAIND_CHECK(datapath_.withdraw_identity(number));
+    }
+    return {};
+}
+
+Status PolicyManager::prune_identities() {
+    RAIND_TRY(const auto known, store_.identities().all(store::IdentityKind::Workload));
+    std::set<core::IdentityId> numbers;
+    for (const auto& [name, number] : known)
+        numbers.insert(number);
+    RAIND_TRY(const auto published, datapath_.identities());
+    for (const core::IdentityId number : published)
+        if (!numbers.contains(number))
+            RAIND_CHECK(datapath_.withdraw_identity(number));
     return {};
 }
 
@@ -100,6 +138,8 @@ void PolicyManager::containers_changed() {
                    (state ? exists.error() : state.error()).message());
         return;
     }
+    if (auto forgotten = forget_identities(*state); !forgotten)
+        log::error("identities: {}", forgotten.error().message());
     if (!core::resolve(*state, *exists))
         return;
     if (auto saved = store_.policies().save(*state); !saved)
@@ -191,6 +231,8 @@ Result<api::CommitResult> PolicyManager::commit() {
     RAIND_CHECK(store_.policies().save(next));
     RAIND_CHECK(store_.operations().finish(operation));
     RAIND_CHECK(transaction.commit());
+    if (auto forgotten = forget_identities(next); !forgotten)
+        log::error("identities: {}", forgotten.error().message());
     return api::CommitResult{
         .revision = set.revision, .flows_kept = counts->kept, .flows_cut = counts->cut};
 }

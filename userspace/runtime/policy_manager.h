@@ -35,6 +35,10 @@ class PolicyManager final : public core::PolicyService {
   private:
     Result<core::ContainerExists> existing_names();
     Result<core::CompiledSet> compile(const core::PolicyState& state);
+    // Names without a container and without a rule lose their number, in store and kernel.
+    Status forget_identities(const core::PolicyState& state);
+    // At start: what the kernel still holds of numbers that the store has forgotten.
+    Status prune_identities();
     Result<std::string> name_of(const std::string& reference);
 
     store::Store& store_;
