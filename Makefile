@@ -1,5 +1,7 @@
 # The commands a person types. Everything else is CMake.
-.PHONY: build test demo bench clean
+.PHONY: build test demo bench install uninstall clean
+
+PREFIX ?= /usr/local
 
 build:
 	@./cmake/install-deps
@@ -15,6 +17,16 @@ demo: build
 
 bench: build
 	@./tests/bench/latency
+
+# DESTDIR moves everything below another root, for packages. The unit names programs below PREFIX.
+install: build
+	@cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" >/dev/null
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --strip
+
+# Removes what the last `make install` from this tree put there; state and logs stay.
+uninstall:
+	@test -f build/release/install_manifest.txt || { echo "error: nothing was installed from this tree" >&2; exit 1; }
+	@sed 's|^|$(DESTDIR)|' build/release/install_manifest.txt | tr '\n' '\0' | xargs -0 rm -f
 
 clean:
 	@rm -rf build

@@ -7,6 +7,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 set(RAIND_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them")
 set(RAIND_BIN_DIR "${CMAKE_BINARY_DIR}/bin" CACHE PATH "Where the three programs are written")
+set(RAIND_FUZZ_SECONDS 10 CACHE STRING "How long CTest lets each fuzz target run")
 option(RAIND_WERROR "Treat warnings as errors" ON)
 
 find_program(RAIND_CCACHE ccache)

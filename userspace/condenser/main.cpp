@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <fmt/format.h>
 #include <signal.h>
+#include <systemd/sd-daemon.h>
 
 #include "userspace/common/log.h"
 #include "userspace/condenser/daemon.h"
@@ -47,8 +48,12 @@ int run(int argc, char** argv) {
     if (!daemon)
         return fail(daemon.error(), 1);
     log::info("condenser {} listens on {}", RAIND_VERSION, (*daemon)->address());
+    // Stores are open, the policy is in force and the listener answers: what is ordered after this
+    // unit may start containers. Nothing happens where no service manager asked.
+    sd_notifyf(0, "READY=1\nSTATUS=listens on %s", (*daemon)->address().c_str());
     int number = 0;
     sigwait(&signals, &number);
+    sd_notify(0, "STOPPING=1");
     log::info("ends by signal {}; containers and their policy go on", number);
     return 0;
 }
