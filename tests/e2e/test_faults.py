@@ -97,6 +97,30 @@ class Faults(Suite):
             expect(json.loads(answer)["status"] == "fail" and says in answer, f"{body}: {answer}")
             self.unchanged(str(body))
 
+    def case_calls_without_a_body_refuse_one(self):
+        for path in ("policies/commit", "policies/revert", "containers/web/actions/stop"):
+            for body in ("garbage", '{"x":1}', "[]"):
+                status, answer = self.call("POST", f"/v1/{path}", body)
+                expect(status == 400, f"{path} with {body}: {status}: {answer}")
+        self.unchanged("bodies where none belongs")
+
+    def case_signals_and_words(self):
+        for signal in ("NOPE", "0", "99", "SIG"):
+            status, answer = self.call("POST", "/v1/containers/web/actions/kill", json.dumps({"signal": signal}))
+            expect(status == 400, f"signal {signal}: {status}: {answer}")
+        status, answer = self.call("POST", "/v1/containers/web/actions/exec", '{"command":["a\\u0000b"]}')
+        expect(status == 400, f"NUL in a command: {status}: {answer}")
+        self.unchanged("a wrong signal")
+
+    def case_a_policy_takes_the_beginning_of_an_id(self):
+        web = self.lab.inspect("web")["containerId"]
+        self.lab.raind("policy", "add", "--type", "ns-obs", "-s", web[:10], "-d", "198.51.100.7")
+        rows = [line for line in self.lab.raind("policy", "ls", "--type", "ns-obs").stdout.splitlines() if "198.51.100.7" in line]
+        expect(len(rows) == 1 and " web " in rows[0], f"policy ls: {rows}")
+        self.lab.raind("policy", "revert", "--yes", check=False)
+        self.lab.raind("policy", "revert", check=False)
+        self.before = self.state()
+
     def case_names(self):
         for name in ("a/b", "../x", "a b", "a\nb", "a\x1b[31mb", "-x", "", "x" * 65):
             self.refused("container", "create", f"--name={name}", self.image, code=125)

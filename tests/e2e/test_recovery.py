@@ -149,6 +149,31 @@ class Recovery(Suite):
         expect(self.lab.inspect("endkill")["state"] == "stopped", "killed shell")
         self.check_kernel()
 
+    def case_damaged_exit_records_stop_nobody(self):
+        """Empty while no daemon ran, a folder while one did: the container has ended, and can be removed."""
+        for name in ("empty", "folder"):
+            self.lab.raind("container", "run", "-d", "--name", name, self.image, "probe", "sleep", "1000")
+        first, second = self.lab.inspect("empty"), self.lab.inspect("folder")
+        record = self.lab.root / "etc/raind/container" / second["containerId"] / "exit.json"
+        record.mkdir()
+        os.kill(second["pid"], signal.SIGKILL)
+        self.expect_damaged("folder")
+        self.lab.kill_daemon()
+        os.kill(first["pid"], signal.SIGKILL)
+        record = self.lab.root / "etc/raind/container" / first["containerId"] / "exit.json"
+        wait_until("the exit is recorded", record.exists, 10)
+        record.write_text("")
+        self.lab.start()
+        self.expect_damaged("empty")
+        self.lab.raind("container", "rm", "empty")
+        self.lab.raind("container", "rm", "folder")
+        self.check_kernel()
+
+    def expect_damaged(self, name):
+        wait_until(f"{name} counts as stopped", lambda: self.lab.inspect(name)["state"] == "stopped", 10)
+        now = self.lab.inspect(name)
+        expect((now["exitCode"], now["reason"]) == (255, "exit record damaged"), f"{now['exitCode']} {now['reason']}")
+
     def case_a_second_daemon_with_the_same_root_is_refused(self):
         done = subprocess.run([str(lab_module.BIN / "condenser"), "--root", str(self.lab.root), "--bpffs", str(self.lab.bpffs),
                                "--netns", self.lab.netns, "--cgroup", self.lab.cgroup, "--listen", "127.0.0.1:0"],

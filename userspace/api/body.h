@@ -28,6 +28,18 @@ Result<T> read_body(const RouteCall& call, EmptyBody empty = EmptyBody::Refused)
     return decode<T>(json);
 }
 
+// Of a call that takes no body: what is not understood must not be dropped silently.
+inline std::optional<http::Response> refuse_body(const RouteCall& call) {
+    if (call.body.empty())
+        return std::nullopt;
+    const auto json = parse_json(call.body);
+    if (!json)
+        return failure(kInvalidJson, json.error());
+    if (!json->is_null() && (!json->is_object() || !json->empty()))
+        return failure(kInvalidJson, Error(Errc::InvalidArgument, "this call takes no body"));
+    return std::nullopt;
+}
+
 // A count of lines from the query: nothing when absent; `max` is the highest that is allowed.
 inline Result<std::optional<std::size_t>> tail_lines_of(const RouteCall& call, std::size_t max,
                                                         std::string_view malformed) {

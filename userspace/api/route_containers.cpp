@@ -95,6 +95,8 @@ Response start_container(RouteCall& call) {
 
 Response stop_container(RouteCall& call) {
     name_target(call);
+    if (auto refused = refuse_body(call))
+        return *std::move(refused);
     return acted(call, call.services.containers.stop(call.param), "container stopped");
 }
 
@@ -110,6 +112,8 @@ Response kill_container(RouteCall& call) {
 
 Response delete_container(RouteCall& call) {
     name_target(call);
+    if (auto refused = refuse_body(call))
+        return *std::move(refused);
     return acted(call, call.services.containers.remove(call.param), "container deleted");
 }
 
@@ -118,6 +122,9 @@ Response exec_container(RouteCall& call) {
     const auto request = read_body<ExecRequest>(call);
     if (!request.has_value())
         return failure(kInvalidJson, request.error());
+    const auto nul = [](const std::string& word) { return word.find('\0') != std::string::npos; };
+    if (std::ranges::any_of(request->command, nul) || std::ranges::any_of(request->env, nul))
+        return failure(kServiceFailed, Error(Errc::InvalidArgument, "a word holds a NUL byte"));
     call.target["command"] = request->command;
     call.target["tty"] = request->tty;
     const auto created = call.services.containers.exec(call.param, *request);

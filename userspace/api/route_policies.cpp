@@ -41,6 +41,8 @@ Response add_policy(RouteCall& call) {
 }
 
 Response remove_policy(RouteCall& call) {
+    if (auto refused = refuse_body(call))
+        return *std::move(refused);
     call.target["policy_id"] = call.param;
     const auto done = call.services.policies.remove(call.param);
     if (!done.has_value())
@@ -49,6 +51,8 @@ Response remove_policy(RouteCall& call) {
 }
 
 Response commit_policies(RouteCall& call) {
+    if (auto refused = refuse_body(call))
+        return *std::move(refused);
     const auto result = call.services.policies.commit();
     if (!result.has_value())
         return failure(kServiceFailed, result.error());
@@ -57,6 +61,8 @@ Response commit_policies(RouteCall& call) {
 }
 
 Response revert_policies(RouteCall& call) {
+    if (auto refused = refuse_body(call))
+        return *std::move(refused);
     const auto done = call.services.policies.revert();
     if (!done.has_value())
         return failure(kServiceFailed, done.error());

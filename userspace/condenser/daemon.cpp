@@ -26,12 +26,15 @@ constexpr decltype(statfs::f_type) kBpfMagic = 0xcafe4a11;
 
 // Programs and maps are pinned here; a fresh machine may have no BPF file system mounted yet.
 Status ensure_bpffs(const stdfs::path& folder) {
-    RAIND_CHECK(make_dirs(folder, 0700));
+    // A folder that is refused is not made, either.
+    stdfs::path there = stdfs::absolute(folder);
+    while (!stdfs::exists(there))
+        there = there.parent_path();
     struct statfs info{};
-    if (statfs(folder.c_str(), &info) != 0)
+    if (statfs(there.c_str(), &info) != 0)
         return os_error(fmt::format("--bpffs {}", folder.string()));
     if (info.f_type == kBpfMagic)
-        return {};
+        return make_dirs(folder, 0700);
     if (folder != "/sys/fs/bpf")
         return Error(Errc::InvalidArgument,
                      fmt::format("--bpffs {}: not on a BPF file system", folder.string()));

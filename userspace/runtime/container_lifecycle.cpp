@@ -1,10 +1,13 @@
 // Start, stop, kill, remove, wait, and the end of a container.
+#include <cstring>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 
 #include "userspace/common/log.h"
 #include "userspace/common/process.h"
+#include "userspace/common/text.h"
+#include "userspace/common/units.h"
 #include "userspace/runtime/container_manager.h"
 
 namespace raind::runtime {
@@ -20,6 +23,18 @@ Error wrong_state(const char* what, ContainerState state) {
     return Error(Errc::Conflict,
                  fmt::format("{} operation not allowed to current container status: {}", what,
                              state_name(state)));
+}
+
+// TERM, SIGTERM or 15. Real-time signals go by number.
+bool is_signal(std::string_view text) {
+    if (const auto number = parse_number(text, 1, 64, "signal"))
+        return true;
+    if (text.starts_with("SIG"))
+        text.remove_prefix(3);
+    for (int number = 1; number < 32; ++number)
+        if (const char* name = sigabbrev_np(number); name != nullptr && text == name)
+            return true;
+    return false;
 }
 
 }  // namespace
@@ -130,15 +145,21 @@ Result<bool> ContainerManager::wait_shim(const Record& record,
 }
 
 Status ContainerManager::finish_exit(Record& record) {
-    RAIND_TRY(const auto exit, read_exit(deps_.paths.container(record.id)));
+    const auto exit = read_exit(deps_.paths.container(record.id));
     RAIND_CHECK(tear_down(record));
     record.state = ContainerState::Stopped;
     record.stopped_at = wall_now();
-    if (exit) {
-        record.exit_code = exit->code;
-        record.reason = exit->reason;
-        record.message = exit->message;
-        record.stopped_at = exit->time;
+    if (!exit) {
+        // What cannot be read cannot be had by waiting either; the container has ended all the
+        // same.
+        record.exit_code = 255;
+        record.reason = "exit record damaged";
+        record.message = exit.error().message();
+    } else if (*exit) {
+        record.exit_code = (*exit)->code;
+        record.reason = (*exit)->reason;
+        record.message = (*exit)->message;
+        record.stopped_at = (*exit)->time;
     } else {
         record.exit_code = 255;
         record.reason = "shim lost";
@@ -166,6 +187,7 @@ Supervisor::Handled ContainerManager::on_shim_end(const std::string& id) {
                       is_alive((*record)->shim_pid, (*record)->shim_start);
     if (over)
         return Supervisor::Handled::Done;
+    // What fails here is tried again by the keeper.
     if (auto done = finish_exit(**record); !done)
         log::error("container {}: after its end: {}", id, done.error().message());
     return Supervisor::Handled::Done;
@@ -178,7 +200,8 @@ Status ContainerManager::start_supervision() {
     for (Record& record : records)
         if (record.state == ContainerState::Running || record.state == ContainerState::Created) {
             const auto lock = locks_.lock(record.id);
-            RAIND_CHECK(supervise(record));
+            if (auto watched = supervise(record); !watched)
+                log::error("container {}: {}", record.id, watched.error().message());
         }
     return {};
 }
@@ -208,6 +231,9 @@ Status ContainerManager::stop(const std::string& container) {
 }
 
 Status ContainerManager::kill(const std::string& container, const std::string& signal) {
+    if (!signal.empty() && !is_signal(signal))
+        return Error(Errc::InvalidArgument,
+                     fmt::format("unknown signal: \"{}\"", printable(signal)));
     RAIND_TRY(const Record record, deps_.store.containers().resolve(container));
     if (record.state != ContainerState::Running)
         return wrong_state("kill", record.state);

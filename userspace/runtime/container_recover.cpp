@@ -17,7 +17,10 @@ Status ContainerManager::recover() {
     RAIND_TRY(auto records, deps_.store.containers().list());
     std::vector<Record> kept;
     for (Record& record : records) {
-        RAIND_CHECK(recover_container(record, boot).context("container " + record.id));
+        // One container that cannot be taken up keeps no other from it: it stays as closed as it
+        // is, and the keeper tries again.
+        if (auto taken = recover_container(record, boot); !taken)
+            log::error("container {}: {}", record.id, taken.error().message());
         RAIND_TRY(const auto now, deps_.store.containers().find(record.id));
         if (now)
             kept.push_back(*now);
@@ -35,8 +38,9 @@ Status ContainerManager::recover_operations() {
         log::info("operation {} on {} was interrupted", operation.kind, operation.object);
         RAIND_TRY(auto record, deps_.store.containers().find(operation.object));
         if (record && operation.kind != "container.start") {
-            RAIND_CHECK(
-                erase(*record, operation.id).context(operation.kind + " " + operation.object));
+            // The next start tries again.
+            if (auto erased = erase(*record, operation.id); !erased)
+                log::error("{} {}: {}", operation.kind, operation.object, erased.error().message());
             continue;
         }
         RAIND_CHECK(deps_.store.operations().finish(operation.id));
@@ -91,18 +95,21 @@ Status ContainerManager::remove_strays(const std::vector<Record>& records) {
         const std::string id = group.starts_with("shim.") ? group.substr(5) : group;
         if (!ids.contains(id)) {
             log::warning("cgroup {} belongs to no container: removed", group);
-            RAIND_CHECK(deps_.cgroups.destroy(group));
+            if (auto destroyed = deps_.cgroups.destroy(group); !destroyed)
+                log::error("cgroup {}: {}", group, destroyed.error().message());
         }
     }
     RAIND_TRY(const auto states, deps_.droplet.list());
     for (const std::string& id : states)
         if (!ids.contains(id))
-            RAIND_CHECK(deps_.droplet.remove(id));
+            if (auto removed = deps_.droplet.remove(id); !removed)
+                log::error("state of {}: {}", id, removed.error().message());
     std::error_code error;
     for (const auto& entry : stdfs::directory_iterator(deps_.paths.containers(), error))
         if (!ids.contains(entry.path().filename().string())) {
             log::warning("{} belongs to no container: removed", entry.path().string());
-            RAIND_CHECK(remove_tree(entry.path()));
+            if (auto removed = remove_tree(entry.path()); !removed)
+                log::error("{}", removed.error().message());
         }
     return deps_.datapath.prune(attached);
 }
@@ -116,14 +123,21 @@ void ContainerManager::watch_ports() {
     for (const Record& seen : *records) {
         // A container that is being changed is looked at in the next round.
         const auto lock = locks_.try_lock(seen.id);
-        const auto now = lock ? deps_.store.containers().find(seen.id) : std::nullopt;
+        auto now = lock ? deps_.store.containers().find(seen.id) : std::nullopt;
         if (!now || !*now || !now->has_value())
             continue;
-        const Record& record = **now;
+        Record& record = **now;
         const bool attached =
             record.state == ContainerState::Running || record.state == ContainerState::Created;
-        if (!attached || !is_alive(record.shim_pid, record.shim_start) ||
-            !process_start_time(record.pid))
+        if (!attached)
+            continue;
+        if (!is_alive(record.shim_pid, record.shim_start)) {
+            // The supervisor was here first unless something failed.
+            if (auto done = finish_exit(record); !done)
+                log::error("container {}: after its end: {}", record.id, done.error().message());
+            continue;
+        }
+        if (!process_start_time(record.pid))
             continue;
         if (auto verified = deps_.datapath.verify(record); !verified)
             log::error("container {}: {}", record.id, verified.error().message());

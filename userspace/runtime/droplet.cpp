@@ -64,9 +64,14 @@ Error failure_of(const Json& answer, std::string_view what) {
 }
 
 std::string last_line(const std::string& text) {
-    const std::string_view body = trim(text);
-    return std::string(
-        body.substr(body.rfind('\n') == std::string_view::npos ? 0 : body.rfind('\n') + 1));
+    std::string_view line = trim(text);
+    if (const auto end = line.rfind('\n'); end != std::string_view::npos)
+        line.remove_prefix(end + 1);
+    // Whoever shows it says so itself.
+    constexpr std::string_view kPrefix = "error: ";
+    if (line.starts_with(kPrefix))
+        line.remove_prefix(kPrefix.size());
+    return std::string(line);
 }
 
 }  // namespace

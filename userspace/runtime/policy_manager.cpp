@@ -161,13 +161,18 @@ Result<api::PolicyList> PolicyManager::list(const std::string& chain) {
     return list;
 }
 
-// An id is stored as the container's name; any other word is a name, present or future.
+// An id, or the beginning of one, is stored as the container's name; any other word is a name,
+// present or future.
 Result<std::string> PolicyManager::name_of(const std::string& reference) {
     RAIND_TRY(const auto named, store_.containers().find_by_name(reference));
     if (named)
         return reference;
-    RAIND_TRY(const auto record, store_.containers().find(reference));
-    return record ? record->name : reference;
+    const auto record = store_.containers().resolve(reference);
+    if (record)
+        return record->name;
+    if (record.error().code() == Errc::NotFound)
+        return reference;
+    return Error(record.error());
 }
 
 Result<std::string> PolicyManager::add(const api::AddPolicyRequest& request) {
