@@ -91,7 +91,7 @@ Status destroy(StateFolder& folder, const State& state, const Spec* spec, Logger
 
 // Streams belong to the container's user, so that it can open /proc/self/fd/1 again. Pipes and
 // regular files only, never a device.
-void give_streams(const std::vector<IdMapping>& mappings, std::uint32_t user);
+void give_streams(const Spec& spec, const User& user);
 
 Status write_pid_file(const std::string& path, int pid);
 

@@ -238,7 +238,7 @@ class Creation {
             const std::string file = "/proc/" + std::to_string(pid) + "/ns/user";
             RAIND_TRY(userns, open_file(file, O_RDONLY | O_CLOEXEC));
         }
-        give_streams(spec.uid_mappings, spec.process ? spec.process->user.uid : 0);
+        give_streams(spec, spec.process ? spec.process->user : User{});
         RAIND_CHECK(tell("go"));
         progress_.stage = "setup_rootfs";
         auto mounts = prepare_host_mounts(
@@ -351,12 +351,15 @@ Result<std::vector<JoinedNamespace>> open_namespaces(const Spec& spec) {
     return out;
 }
 
-void give_streams(const std::vector<IdMapping>& mappings, std::uint32_t user) {
-    const auto uid = map_id(mappings, user);
+void give_streams(const Spec& spec, const User& user) {
+    // A user that is found inside only: root there can give them on if both ids are its own.
+    const bool later = user.lookup.has_value();
+    const auto uid = map_id(spec.uid_mappings, later ? 0 : user.uid);
+    const auto gid = later ? map_id(spec.gid_mappings, 0) : std::nullopt;
     for (int fd = 0; fd <= 2 && uid; ++fd) {
         struct stat info{};
         if (::fstat(fd, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISREG(info.st_mode)))
-            static_cast<void>(!::fchown(fd, *uid, static_cast<gid_t>(-1)));
+            static_cast<void>(!::fchown(fd, *uid, gid.value_or(static_cast<gid_t>(-1))));
     }
 }
 

@@ -105,6 +105,7 @@ Result<Process> changed_process(const ExecOptions& options, const Spec& spec) {
     }
     if (options.user) {
         RAIND_CHECK(change_user(*options.user, process.user));
+        process.user.lookup.reset();
         std::erase_if(process.env, [](const std::string& e) { return e.starts_with("HOME="); });
     }
     process.user.additional_gids.insert(process.user.additional_gids.end(),
@@ -254,7 +255,7 @@ Result<Executed> exec_in_container(const ExecOptions& options, Progress& progres
     RAIND_TRY(const int namespaces, foreign_namespaces(state.init.pid));
     ExecPlan plan{Launch(process, std::move(seccomp)), std::move(init), namespaces,
                   options.preserve_fds};
-    give_streams(spec.uid_mappings, process.user.uid);
+    give_streams(spec, process.user);
     RAIND_TRY(auto sockets, packet_pair());
     RAIND_TRY(const int pid, spawn(plan, sockets.second.get()));
     sockets.second.reset();

@@ -1,6 +1,7 @@
 #include "droplet/process.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <csignal>
 #include <cstdlib>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "droplet/syscalls.h"
+#include "droplet/users.h"
 #include "userspace/common/fs.h"
 
 namespace raind::droplet {
@@ -24,7 +26,6 @@ namespace {
 
 constexpr std::string_view kDefaultPath =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-constexpr std::size_t kPasswdLimit = 1U << 20;
 
 struct CapFree {
     void operator()(void* caps) const { cap_free(caps); }
@@ -93,18 +94,6 @@ bool has_name(const std::vector<std::string>& env, std::string_view name) {
     });
 }
 
-// The image's own passwd file: never a device, never for ever.
-std::string read_passwd() {
-    const UniqueFd fd(::open("/etc/passwd", O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
-    struct stat info{};
-    if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode))
-        return {};
-    std::string text(std::min(static_cast<std::size_t>(info.st_size), kPasswdLimit), '\0');
-    const ssize_t n = ::read(fd.get(), text.data(), text.size());
-    text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
-    return text;
-}
-
 // 0 or the errno of "can the present identity execute this".
 int check_executable(const std::string& path) {
     struct stat info{};
@@ -113,6 +102,25 @@ int check_executable(const std::string& path) {
     if (!S_ISREG(info.st_mode))
         return EACCES;
     return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno;
+}
+
+// Pipes and files that create has given to the container's root: a program may open its
+// /dev/stdout again.
+void give_own_streams(std::uint32_t uid) {
+    for (int fd = 0; fd <= 2; ++fd) {
+        struct stat info{};
+        if (::fstat(fd, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISREG(info.st_mode)))
+            static_cast<void>(!::fchown(fd, uid, static_cast<gid_t>(-1)));
+    }
+}
+
+// "unconfined", or "NAME (enforce)"; other modules and none answer otherwise.
+bool apparmor_answers(int proc) {
+    const UniqueFd fd(::openat(proc, "self/attr/current", O_RDONLY | O_CLOEXEC));
+    std::array<char, 256> text{};
+    const ssize_t n = fd ? ::read(fd.get(), text.data(), text.size()) : -1;
+    const std::string_view label(text.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
+    return label.starts_with("unconfined") || label.find(" (") != std::string_view::npos;
 }
 
 LaunchError not_found(const std::string& text) {
@@ -170,23 +178,6 @@ Status apply_limits(int pid, const Process& process) {
                  " to " + wanted);
 }
 
-std::string home_of(std::string_view passwd, std::uint32_t uid) {
-    const std::string wanted = std::to_string(uid);
-    while (!passwd.empty()) {
-        const auto end = std::min(passwd.find('\n'), passwd.size());
-        std::string_view line = passwd.substr(0, end);
-        passwd.remove_prefix(std::min(end + 1, passwd.size()));
-        std::vector<std::string_view> fields;
-        for (auto colon = line.find(':'); colon != std::string_view::npos; colon = line.find(':')) {
-            fields.push_back(line.substr(0, colon));
-            line.remove_prefix(colon + 1);
-        }
-        if (fields.size() >= 6 && fields[2] == wanted && fields[5].starts_with('/'))
-            return std::string(fields[5]);
-    }
-    return "/";
-}
-
 std::optional<LaunchError> look_up_program(const std::string& name,
                                            const std::vector<std::string>& env,
                                            std::string& program) {
@@ -221,7 +212,7 @@ Status Launch::look_like_user() {
     const User& user = process_.user;
     const CapabilitySets sets = process_.capabilities.value_or(CapabilitySets{});
     if (::setgroups(user.additional_gids.size(), user.additional_gids.data()) != 0)
-        return os_error("process.user.additionalGids");
+        return os_error("process.user.additionalGids: a group outside of the container's ids");
     if (::setresgid(static_cast<gid_t>(-1), user.gid, 0) != 0)
         return os_error("process.user.gid");
     if (::setresuid(static_cast<uid_t>(-1), user.uid, 0) != 0)
@@ -271,12 +262,32 @@ std::optional<LaunchError> Launch::find_program() {
     return look_up_program(process_.args[0], process_.env, program_);
 }
 
+// Who the user is by the container's own files, and where it is at home.
+Status Launch::settle_user() {
+    User& user = process_.user;
+    const bool homeless = value_of(process_.env, "HOME").empty();
+    if (!user.lookup && !homeless)
+        return {};
+    const Accounts accounts = read_accounts();
+    if (user.lookup) {
+        RAIND_TRY(const Identity found, find_identity(*user.lookup, accounts));
+        user.uid = found.uid;
+        user.gid = found.gid;
+        user.additional_gids.insert(user.additional_gids.end(), found.groups.begin(),
+                                    found.groups.end());
+        give_own_streams(user.uid);
+    }
+    if (homeless) {
+        std::erase(process_.env, "HOME=");
+        process_.env.push_back("HOME=" + home_of(accounts.passwd, user.uid));
+    }
+    return {};
+}
+
 std::optional<LaunchError> Launch::prepare() {
     ::umask(process_.user.umask.value_or(0022));
-    if (value_of(process_.env, "HOME").empty()) {
-        std::erase(process_.env, "HOME=");
-        process_.env.push_back("HOME=" + home_of(read_passwd(), process_.user.uid));
-    }
+    if (auto status = settle_user(); !status)
+        return LaunchError{std::move(status.error()), kBadRequest};
     // setgroups must be allowed and done as root.
     if (auto status = look_like_user(); !status)
         return LaunchError{std::move(status.error()), 0};
@@ -297,8 +308,11 @@ Status Launch::open_lsm() {
     if (!proc || ::fstatfs(proc.get(), &info) != 0 || info.f_type != PROC_SUPER_MAGIC)
         return Error(Errc::Internal, "/proc is not procfs");
     lsm_.reset(::openat(proc.get(), "self/attr/apparmor/exec", O_WRONLY | O_CLOEXEC));
+    // The older file is of whatever security module answers first.
+    if (!lsm_ && errno == ENOENT && apparmor_answers(proc.get()))
+        lsm_.reset(::openat(proc.get(), "self/attr/exec", O_WRONLY | O_CLOEXEC));
     if (!lsm_)
-        return os_error("process.apparmorProfile: AppArmor is not there");
+        return os_error("process.apparmorProfile: AppArmor is not there", ENOENT);
     return {};
 }
 

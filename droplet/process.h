@@ -24,7 +24,8 @@ void reset_signals();
 // Sets rlimits and oom_score_adj of the waiting process from outside, with the host's privileges.
 Status apply_limits(int pid, const Process& process);
 
-// "126" or "127" for the caller of create; 0: no such meaning.
+// 126 or 127 as shells mean them; kBadRequest: what was asked for cannot be; 0: no such meaning.
+inline constexpr int kBadRequest = 125;
 struct LaunchError {
     Error error;
     int exit_code = 0;
@@ -46,6 +47,7 @@ class Launch {
     Process& process() { return process_; }
 
   private:
+    Status settle_user();
     Status look_like_user();
     Status look_like_root();
     Status enter_cwd();
@@ -62,8 +64,5 @@ class Launch {
 std::optional<LaunchError> look_up_program(const std::string& name,
                                            const std::vector<std::string>& env,
                                            std::string& program);
-
-// The home folder of a user by the text of a passwd file.
-std::string home_of(std::string_view passwd, std::uint32_t uid);
 
 }  // namespace raind::droplet

@@ -30,6 +30,9 @@ struct User {
     std::uint32_t gid = 0;
     std::optional<std::uint32_t> umask;
     std::vector<std::uint32_t> additional_gids;
+    // USER[:GROUP] to be found in the container's own passwd and group files ("io.raind.lookup");
+    // it replaces uid, gid and adds groups. Absent in bundles of others.
+    std::optional<std::string> lookup;
 };
 
 // Bit masks by capability number.

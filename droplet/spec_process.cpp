@@ -88,6 +88,9 @@ Result<User> read_user(const JsonReader& process) {
         RAIND_TRY(const std::int64_t umask, reader.integer("umask", 0, 0777));
         user.umask = static_cast<std::uint32_t>(umask);
     }
+    if (reader.has("io.raind.lookup")) {
+        RAIND_TRY(user.lookup, reader.string("io.raind.lookup"));
+    }
     const Json* gids = reader.child("additionalGids");
     if (gids == nullptr)
         return user;

@@ -2,6 +2,7 @@
 #include <fstream>
 
 #include "droplet/process.h"
+#include "droplet/users.h"
 #include "userspace/common/fs.h"
 
 using namespace raind::droplet;
