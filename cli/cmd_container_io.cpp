@@ -118,8 +118,8 @@ CommandSpec exec_spec() {
         {"-e,--env,--environment", OptionKind::List, "KEY=VALUE",
          "environment variable; KEY alone takes the value from this shell"},
         {"-i,--interactive", OptionKind::Flag, "", "accepted; standard input is always passed on"},
-        {"-u,--user", OptionKind::Value, "UID[:GID]",
-         "numeric ids of the command (else those of the container)"},
+        {"-u,--user", OptionKind::Value, "USER[:GROUP]",
+         "names of the container or numbers (else the container's user)"},
         {"-w,--workdir", OptionKind::Value, "DIR", "working directory of the command"},
     };
     spec.refused = {{"-t,--tty", OptionKind::Flag, "without it, all three streams are passed on"},

@@ -1,20 +1,23 @@
 #include "cli/container_options.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fmt/format.h>
+#include <iterator>
 
 #include "cli/command_util.h"
+#include "cli/limit_options.h"
 #include "cli/text.h"
 
 namespace raind::cli {
 
 std::vector<OptionSpec> create_options() {
-    return {
+    std::vector<OptionSpec> options = {
         {"--name", OptionKind::Value, "NAME", "name of the container (else one is made up)"},
         {"-e,--env,--environment", OptionKind::List, "KEY=VALUE",
          "environment variable; KEY alone takes the value from this shell"},
-        {"-u,--user", OptionKind::Value, "UID[:GID]",
-         "numeric ids of the command (else those of the image, else 0)"},
+        {"-u,--user", OptionKind::Value, "USER[:GROUP]",
+         "names of the image or numbers (else the image's user, else root)"},
         {"-w,--workdir", OptionKind::Value, "DIR", "working directory of the command"},
         {"--entrypoint", OptionKind::Value, "PROGRAM", "program instead of the image's entrypoint"},
         {"--hostname", OptionKind::Value, "NAME", "host name inside (else the container's id)"},
@@ -25,6 +28,8 @@ std::vector<OptionSpec> create_options() {
         {"--network", OptionKind::Value, "NAME",
          "bridge to attach to: raind0, which is the default"},
     };
+    std::ranges::copy(limit_options(), std::back_inserter(options));
+    return options;
 }
 
 std::vector<RefusedOption> refused_create_options() {
@@ -35,9 +40,6 @@ std::vector<RefusedOption> refused_create_options() {
         {"-P,--publish-all", OptionKind::Flag, "containers reach each other by raind policy add"},
         {"-v,--volume", OptionKind::List, "put the files into the image"},
         {"--mount", OptionKind::List, "put the files into the image"},
-        {"-m,--memory", OptionKind::Value, "the daemon's default limits apply"},
-        {"--cpus", OptionKind::Value, "the daemon's default limits apply"},
-        {"--pids-limit", OptionKind::Value, "the daemon's default limits apply"},
         {"--tmpfs", OptionKind::List, {}},
         {"--restart", OptionKind::Value, "start it again with raind container start"},
         {"--security-opt", OptionKind::List, "seccomp, no_new_privs and id mapping are always on"},
@@ -118,6 +120,7 @@ Outcome<api::CreateContainerRequest> create_request(const Parsed& parsed,
     request.user = parsed.value("user");
     request.working_dir = parsed.value("workdir");
     request.hostname = parsed.value("hostname");
+    RAIND_CHECK(read_limits(parsed, request));
     request.read_only = parsed.flag("read-only");
     request.cap_add = parsed.values("cap-add");
     request.cap_drop = parsed.values("cap-drop");

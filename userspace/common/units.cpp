@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace raind {
@@ -16,7 +17,7 @@ Result<Quantity> leading_number(std::string_view text, std::string_view whole) {
     double value = 0;
     const auto [end, error] =
         std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
-    if (error != std::errc() || value < 0)
+    if (error != std::errc() || !std::isfinite(value) || value < 0)
         return Error(Errc::InvalidArgument,
                      fmt::format("\"{}\" does not begin with a number", whole));
     return Quantity{value, text.substr(static_cast<std::size_t>(end - text.data()))};

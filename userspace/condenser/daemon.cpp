@@ -111,6 +111,9 @@ Status Daemon::open_datapath() {
 Status Daemon::open_containers() {
     RAIND_TRY(runtime::CgroupTree cgroups, runtime::CgroupTree::open(options_.cgroup));
     cgroups_ = std::make_unique<runtime::CgroupTree>(std::move(cgroups));
+    apparmor_ = runtime::AppArmor::prepare(paths_.apparmor_profile(), paths_.apparmor_stamp());
+    if (!apparmor_.problem().empty())
+        log::warning("AppArmor: {}", apparmor_.problem());
     const stdfs::path program =
         options_.droplet.empty() ? stdfs::read_symlink("/proc/self/exe").parent_path() / "droplet"
                                  : options_.droplet;
@@ -126,6 +129,7 @@ Status Daemon::open_containers() {
                                .cgroups = *cgroups_,
                                .datapath = *datapath_,
                                .images = *images_,
+                               .apparmor = apparmor_,
                                .changed = [this] { policies_->containers_changed(); }});
     RAIND_CHECK(containers_->recover());
     RAIND_CHECK(images_->recover());
@@ -138,7 +142,8 @@ Status Daemon::open_api() {
     RAIND_CHECK(pki::ensure_certificates(
         {.dir = paths_.certificates(), .host_addresses = {}, .now = pki::current_time()}));
     logs_ = std::make_unique<LogFiles>(paths_.logs());
-    system_ = std::make_unique<System>(SystemDeps{*store_, *datapath_, *policies_, *cgroups_});
+    system_ =
+        std::make_unique<System>(SystemDeps{*store_, *datapath_, *policies_, *cgroups_, apparmor_});
     RAIND_TRY(const std::string node, store_->settings().node());
     RAIND_TRY(api_, api::ApiServer::start({.address = options_.listen_address(),
                                            .port = options_.listen_port(),

@@ -14,6 +14,7 @@
 #include "userspace/condenser/system_service.h"
 #include "userspace/flow/pipeline.h"
 #include "userspace/image/image_store.h"
+#include "userspace/runtime/apparmor.h"
 #include "userspace/runtime/container_manager.h"
 #include "userspace/runtime/image_manager.h"
 #include "userspace/runtime/network_datapath.h"
@@ -53,6 +54,7 @@ class Daemon {
     std::unique_ptr<bpf::EventReader> reader_;
     std::unique_ptr<runtime::NetworkDatapath> datapath_;
     std::unique_ptr<runtime::CgroupTree> cgroups_;
+    runtime::AppArmor apparmor_;
     std::unique_ptr<runtime::Droplet> droplet_;
     std::unique_ptr<image::ImageStore> image_files_;
     std::unique_ptr<runtime::ImageManager> images_;

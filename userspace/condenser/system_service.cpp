@@ -49,6 +49,15 @@ api::SystemCheck check_forwarding(const Result<net::ForwardingState>& forwarding
     return ok("forwarding", detail);
 }
 
+api::SystemCheck check_apparmor(const runtime::AppArmor& apparmor) {
+    if (apparmor.profile().empty())
+        return warning("AppArmor", "containers run without a profile: " + apparmor.problem());
+    const std::string detail = fmt::format("profile {} is enforced", apparmor.profile());
+    if (!apparmor.problem().empty())
+        return warning("AppArmor", detail + ", but " + apparmor.problem());
+    return ok("AppArmor", detail);
+}
+
 }  // namespace
 
 System::System(SystemDeps deps) : deps_(deps), started_at_(rfc3339(wall_now())) {
@@ -75,6 +84,7 @@ Result<std::vector<api::SystemCheck>> System::check() {
         checks.push_back(ok("cgroup v2", "memory, cpu and pids limits are set"));
     for (const std::string& text : warnings)
         checks.push_back(warning("cgroup v2", text));
+    checks.push_back(check_apparmor(deps_.apparmor));
     const auto status = deps_.datapath.status();
     if (!status) {
         checks.push_back(failed("datapath", status.error().message()));
@@ -95,7 +105,6 @@ Result<std::vector<api::SystemCheck>> System::check() {
     checks.push_back(
         lost == 0 ? ok("events", "none lost")
                   : warning("events", fmt::format("{} lost since the maps were made", lost)));
-    checks.push_back(warning("AppArmor", "containers run without a profile"));
     return checks;
 }
 

@@ -5,6 +5,7 @@
 
 #include "userspace/core/services.h"
 #include "userspace/net/network.h"
+#include "userspace/runtime/apparmor.h"
 #include "userspace/runtime/cgroup.h"
 #include "userspace/runtime/network_datapath.h"
 #include "userspace/runtime/policy_manager.h"
@@ -17,6 +18,7 @@ struct SystemDeps {
     runtime::NetworkDatapath& datapath;
     runtime::PolicyManager& policies;
     const runtime::CgroupTree& cgroups;
+    const runtime::AppArmor& apparmor;
 };
 
 class System final : public core::SystemService {

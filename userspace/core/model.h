@@ -27,6 +27,15 @@ struct IdRange {
     auto operator<=>(const IdRange&) const = default;
 };
 
+// What a container may use at most. Nothing: the daemon's default, set only where the host can;
+// 0: no limit. A value that was asked for is set, or the container is refused.
+struct ResourceLimits {
+    std::optional<std::int64_t> memory;     // bytes, swap included
+    std::optional<std::int64_t> nano_cpus;  // 10^9 is one processor
+    std::optional<std::int64_t> pids;
+    bool operator==(const ResourceLimits&) const = default;
+};
+
 enum class ContainerState { Creating, Created, Running, Stopped };
 
 // What the caller of create asked for, kept so that a stopped container can be created again.
@@ -34,7 +43,7 @@ struct ContainerOptions {
     std::vector<std::string> command;     // replaces the image's entry point and command together
     std::vector<std::string> entrypoint;  // --entrypoint: replaces the image's entry point only
     std::vector<std::string> env;         // KEY=VALUE, after the image's
-    std::string user;                     // UID[:GID] or a name of the image's passwd
+    std::string user;                     // USER[:GROUP], names of the image or numbers
     std::string working_dir;
     std::string hostname;  // empty: the container id
     bool read_only = false;
@@ -42,6 +51,9 @@ struct ContainerOptions {
     std::vector<std::string> cap_drop;
     std::map<std::string, std::string> labels;
     bool auto_remove = false;
+    ResourceLimits limits;
+    std::string stop_signal;          // empty: TERM; the image's stands here after create
+    std::optional<int> stop_timeout;  // seconds between the stop signal and KILL
 };
 
 struct ContainerRecord {

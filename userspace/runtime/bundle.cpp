@@ -8,8 +8,9 @@
 #include "userspace/common/crypto.h"
 #include "userspace/common/json.h"
 #include "userspace/common/text.h"
-#include "userspace/common/units.h"
 #include "userspace/runtime/capabilities.h"
+#include "userspace/runtime/limits.h"
+#include "userspace/runtime/process_options.h"
 #include "userspace/runtime/seccomp_profile.h"
 
 namespace raind::runtime {
@@ -17,10 +18,6 @@ namespace {
 
 constexpr const char* kDefaultPath =
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-constexpr std::int64_t kMemoryLimit = std::int64_t{1} << 30;
-constexpr std::int64_t kCpuQuota = 80000;
-constexpr std::int64_t kCpuPeriod = 100000;
-constexpr std::int64_t kPidsLimit = 512;
 
 Json mount(const char* destination, const char* type, const std::string& source, Json options) {
     return Json{{"destination", destination},
@@ -62,25 +59,6 @@ Json readonly_paths() {
     return Json::array({"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"});
 }
 
-Result<Json> make_user(const std::string& text) {
-    Json user{{"uid", 0}, {"gid", 0}, {"umask", 022}};
-    if (text.empty())
-        return user;
-    const auto parts = split(text, ':');
-    constexpr std::int64_t kLastId = 65535;
-    const auto numeric = [&](const std::string& part, const char* what) {
-        return parse_number(part, 0, kLastId, fmt::format("user \"{}\": {}", text, what));
-    };
-    if (parts.size() > 2)
-        return Error(Errc::InvalidArgument,
-                     fmt::format("invalid user: \"{}\" (UID or UID:GID)", text));
-    RAIND_TRY(user["uid"], numeric(parts[0], "uid"));
-    if (parts.size() == 2) {
-        RAIND_TRY(user["gid"], numeric(parts[1], "gid"));
-    }
-    return user;
-}
-
 Json make_env(const ImageDefaults& image, const core::ContainerOptions& options,
               const std::string& hostname) {
     // A later value of the same name replaces the earlier one in its place.
@@ -99,18 +77,6 @@ Json make_env(const ImageDefaults& image, const core::ContainerOptions& options,
     return env;
 }
 
-Json make_resources(const CgroupLimits& limits) {
-    // Nothing but what droplet always permits: null, zero, full, random, urandom, tty, pts.
-    Json resources{{"devices", Json::array({{{"allow", false}, {"access", "rwm"}}})}};
-    if (limits.memory)
-        resources["memory"] = {{"limit", kMemoryLimit}};
-    if (limits.cpu)
-        resources["cpu"] = {{"quota", kCpuQuota}, {"period", kCpuPeriod}};
-    if (limits.pids)
-        resources["pids"] = {{"limit", kPidsLimit}};
-    return resources;
-}
-
 Json make_linux(const core::ContainerRecord& container, const BundleSpec& spec,
                 bool packet_sockets) {
     Json namespaces = Json::array();
@@ -122,7 +88,7 @@ Json make_linux(const core::ContainerRecord& container, const BundleSpec& spec,
                 {"uidMappings", mapping},
                 {"gidMappings", mapping},
                 {"cgroupsPath", spec.cgroup_path},
-                {"resources", make_resources(spec.limits)},
+                {"resources", make_resources(container.options.limits, spec.limits)},
                 {"sysctl", {{"net.ipv4.ping_group_range", "0 65535"}}},
                 {"maskedPaths", masked_paths()},
                 {"readonlyPaths", readonly_paths()},
@@ -227,6 +193,8 @@ Result<Json> make_config(const core::ContainerRecord& container, const BundleSpe
                    {"permitted", capabilities},
                    {"inheritable", Json::array()},
                    {"ambient", Json::array()}}}};
+    if (!spec.apparmor.empty())
+        process["apparmorProfile"] = spec.apparmor;
     return Json{{"ociVersion", "1.1.0"},
                 {"root", {{"path", "rootfs"}, {"readonly", options.read_only}}},
                 {"hostname", hostname},

@@ -11,6 +11,7 @@
 
 #include "userspace/common/fs.h"
 #include "userspace/core/model.h"
+#include "userspace/runtime/cgroup_limits.h"
 
 namespace raind::runtime {
 
@@ -21,13 +22,7 @@ struct ImageDefaults {
     std::vector<std::string> command;
     std::string user;
     std::string working_dir;
-};
-
-// Soft limits: each is set only where the cgroup v2 hierarchy has its controller.
-struct CgroupLimits {
-    bool memory = false;
-    bool cpu = false;
-    bool pids = false;
+    std::string stop_signal;
 };
 
 struct BundleSpec {
@@ -35,6 +30,7 @@ struct BundleSpec {
     std::vector<stdfs::path> layers;  // lowest first
     std::string cgroup_path;          // below the mount of cgroup v2: /raind/<id>
     CgroupLimits limits;
+    std::string apparmor;  // profile, empty: this host has none
     ImageDefaults image;
     std::vector<std::string> name_servers;
 };

@@ -34,6 +34,21 @@ bool has_word(const std::string& text, std::string_view word) {
                                [&](const std::string& entry) { return entry == word; });
 }
 
+// From the mount down, so that each reaches the containers' groups. One that cannot be had is
+// missing in the last subtree_control, which is what counts.
+void enable_controllers(const stdfs::path& mount, const stdfs::path& root) {
+    stdfs::path here = mount;
+    const auto enable = [&] {
+        for (const char* name : {"+cpu", "+memory", "+pids", "+io"})
+            (void)write_existing(here / "cgroup.subtree_control", name).has_value();
+    };
+    enable();
+    for (const stdfs::path& part : stdfs::relative(root, mount)) {
+        here /= part;
+        enable();
+    }
+}
+
 // Members leave asynchronously after cgroup.kill; "populated 0" in cgroup.events says that the last
 // is gone.
 Status wait_empty(const stdfs::path& group) {
@@ -79,10 +94,13 @@ Result<CgroupTree> CgroupTree::open(const std::string& parent) {
     if (tree.parent_ == "/" || tree.parent_.find("..") != std::string::npos)
         return Error(Errc::InvalidArgument, fmt::format("invalid cgroup parent: \"{}\"", parent));
     RAIND_CHECK(make_dirs(tree.root_, 0755));
-    RAIND_TRY(const std::string present, read_file(tree.mount_ / "cgroup.controllers"));
+    enable_controllers(tree.mount_, tree.root_);
+    RAIND_TRY(const std::string present, read_file(tree.root_ / "cgroup.subtree_control"));
+    std::error_code error;
     tree.limits_ = {.memory = has_word(present, "memory"),
                     .cpu = has_word(present, "cpu"),
-                    .pids = has_word(present, "pids")};
+                    .pids = has_word(present, "pids"),
+                    .swap = stdfs::exists(tree.root_ / "memory.swap.max", error)};
     return tree;
 }
 

@@ -9,7 +9,7 @@
 #include "raind/unique_fd.h"
 
 #include "userspace/common/fs.h"
-#include "userspace/runtime/bundle.h"
+#include "userspace/runtime/cgroup_limits.h"
 
 namespace raind::runtime {
 

@@ -13,6 +13,8 @@
 #include "userspace/core/names.h"
 #include "userspace/runtime/container_manager.h"
 #include "userspace/runtime/create_request.h"
+#include "userspace/runtime/limits.h"
+#include "userspace/runtime/process_options.h"
 #include "userspace/runtime/subordinate_ids.h"
 
 namespace raind::runtime {
@@ -77,7 +79,12 @@ Status assign_addresses(store::Store& store, core::ContainerRecord& record) {
 
 Result<std::pair<core::ContainerRecord, std::int64_t>> ContainerManager::reserve(
     const api::CreateContainerRequest& request, const UsableImage& image) {
-    RAIND_TRY(const core::ContainerOptions options, checked_options(request));
+    RAIND_TRY(core::ContainerOptions options, checked_options(request));
+    RAIND_CHECK(check_user(image.defaults.user).context("the image's configuration"));
+    if (options.stop_signal.empty() && !image.defaults.stop_signal.empty()) {
+        options.stop_signal = image.defaults.stop_signal;
+        RAIND_CHECK(check_signal(options.stop_signal).context("the image's configuration"));
+    }
     Record record;
     record.options = options;
     RAIND_TRY(record.process, resolve_process(options, image.defaults));
@@ -118,6 +125,7 @@ BundleSpec ContainerManager::bundle_spec(const Record& record, const ImageDefaul
     spec.layers = deps_.images.layer_paths(record.layers);
     spec.cgroup_path = deps_.cgroups.container_path(record.id);
     spec.limits = deps_.cgroups.limits();
+    spec.apparmor = deps_.apparmor.profile();
     spec.image = image;
     spec.name_servers = usable_name_servers(read_file("/etc/resolv.conf").value_or(""));
     return spec;
@@ -180,7 +188,8 @@ Status ContainerManager::erase(Record& record, std::int64_t operation) {
 }
 
 Result<std::string> ContainerManager::create(const api::CreateContainerRequest& request) {
-    RAIND_CHECK(checked_options(request));
+    RAIND_TRY(const core::ContainerOptions options, checked_options(request));
+    RAIND_CHECK(check_controllers(options.limits, deps_.cgroups.limits()));
     RAIND_TRY(const UsableImage image, deps_.images.ensure(request.image));
     RAIND_TRY(auto reserved, reserve(request, image));
     auto& [record, operation] = reserved;

@@ -4,8 +4,8 @@
 #include "userspace/common/ids.h"
 #include "userspace/common/json.h"
 #include "userspace/common/text.h"
-#include "userspace/common/units.h"
 #include "userspace/runtime/container_manager.h"
+#include "userspace/runtime/process_options.h"
 
 namespace raind::runtime {
 namespace {
@@ -16,19 +16,6 @@ using core::ContainerState;
 // An exec that nobody joins is forgotten, so that requests cannot pile up.
 constexpr auto kJoinLimit = 60s;
 constexpr std::size_t kMaxPending = 256;
-
-Status set_user(Json& process, const std::string& user) {
-    const auto parts = split(user, ':');
-    if (parts.size() > 2)
-        return Error(Errc::InvalidArgument,
-                     fmt::format("invalid user: \"{}\" (UID or UID:GID)", printable(user)));
-    RAIND_TRY(const auto uid, parse_number(parts[0], 0, 65535, "user"));
-    process["user"] = {{"uid", uid}, {"gid", 0}, {"umask", 022}};
-    if (parts.size() == 2) {
-        RAIND_TRY(process["user"]["gid"], parse_number(parts[1], 0, 65535, "group"));
-    }
-    return {};
-}
 
 }  // namespace
 
@@ -50,8 +37,9 @@ Result<Json> ContainerManager::exec_process(const Record& record,
                 fmt::format("invalid env: \"{}\", required format: KEY=VALUE", printable(entry)));
         process["env"].push_back(entry);
     }
-    if (!request.user.empty())
-        RAIND_CHECK(set_user(process, request.user));
+    if (!request.user.empty()) {
+        RAIND_TRY(process["user"], make_user(request.user));
+    }
     if (!request.working_dir.empty()) {
         if (request.working_dir[0] != '/')
             return Error(Errc::InvalidArgument, "the working directory is not absolute");

@@ -16,7 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 using core::ContainerState;
 
-constexpr auto kGrace = 3s;      // after the stop signal
+constexpr auto kGrace = 3s;      // after the stop signal, unless the container says another
 constexpr auto kKillLimit = 5s;  // after SIGKILL
 
 Error wrong_state(const char* what, ContainerState state) {
@@ -210,8 +210,11 @@ Status ContainerManager::stop_locked(Record& record) {
     const stdfs::path bundle = deps_.paths.container(record.id);
     // The container may end between our look and the signal: its shim is gone then, which is the
     // aim.
-    (void)deps_.droplet.signal(bundle, "TERM").has_value();
-    RAIND_TRY(bool ended, wait_shim(record, kGrace));
+    const std::string& wanted = record.options.stop_signal;
+    (void)deps_.droplet.signal(bundle, wanted.empty() ? "TERM" : wanted).has_value();
+    const std::chrono::milliseconds grace =
+        record.options.stop_timeout ? std::chrono::seconds(*record.options.stop_timeout) : kGrace;
+    RAIND_TRY(bool ended, wait_shim(record, grace));
     if (!ended) {
         (void)deps_.droplet.signal(bundle, "KILL").has_value();
         RAIND_TRY(ended, wait_shim(record, kKillLimit));

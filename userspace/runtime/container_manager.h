@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "userspace/core/services.h"
+#include "userspace/runtime/apparmor.h"
 #include "userspace/runtime/cgroup.h"
 #include "userspace/runtime/datapath.h"
 #include "userspace/runtime/droplet.h"
@@ -36,6 +37,7 @@ struct ContainerDeps {
     CgroupTree& cgroups;
     Datapath& datapath;
     ImageSource& images;
+    const AppArmor& apparmor;
     // Called after the set of existing containers or endpoints has changed.
     std::function<void()> changed;
 };

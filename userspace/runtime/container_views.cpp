@@ -5,9 +5,11 @@
 #include <thread>
 #include <unistd.h>
 
+#include "userspace/common/json.h"
 #include "userspace/common/jsonl.h"
 #include "userspace/common/text.h"
 #include "userspace/runtime/container_manager.h"
+#include "userspace/runtime/limits.h"
 #include "userspace/runtime/stored_output.h"
 
 namespace raind::runtime {
@@ -98,7 +100,9 @@ api::ContainerInfo to_info(const core::ContainerRecord& r,
             .id_first = r.ids.first,
             .id_count = r.ids.count,
             .labels = r.options.labels,
-            .warnings = warnings};
+            .warnings = warnings,
+            .user = r.options.user,
+            .stop_signal = r.options.stop_signal};
 }
 
 Result<std::vector<api::ContainerInfo>> ContainerManager::list() {
@@ -112,7 +116,19 @@ Result<std::vector<api::ContainerInfo>> ContainerManager::list() {
 
 Result<api::ContainerInfo> ContainerManager::inspect(const std::string& container) {
     RAIND_TRY(const Record record, deps_.store.containers().resolve(container));
-    return to_info(record, deps_.cgroups.warnings());
+    std::vector<std::string> warnings = deps_.cgroups.warnings();
+    api::ContainerInfo info = to_info(record, {});
+    // What is in force stands in the bundle; one that is being made has none yet.
+    const auto text = read_file(deps_.paths.container(record.id) / "config.json");
+    if (const auto config = text ? parse_json(*text) : Result<Json>(Json())) {
+        describe_bundle(*config, info);
+        if (info.apparmor.empty() && config->is_object())
+            warnings.push_back("no AppArmor profile: " + (deps_.apparmor.profile().empty()
+                                                              ? deps_.apparmor.problem()
+                                                              : "it was created without"));
+    }
+    info.warnings = std::move(warnings);
+    return info;
 }
 
 Result<std::string> ContainerManager::log_path(const std::string& container) {

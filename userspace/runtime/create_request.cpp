@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "userspace/common/text.h"
 #include "userspace/core/names.h"
 #include "userspace/runtime/capabilities.h"
+#include "userspace/runtime/limits.h"
+#include "userspace/runtime/process_options.h"
 
 namespace raind::runtime {
 namespace {
@@ -58,6 +61,21 @@ Status check_labels(const std::map<std::string, std::string>& labels) {
     return {};
 }
 
+unsigned processors() {
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? static_cast<unsigned>(count) : 1U;
+}
+
+Status check_stop(const api::CreateContainerRequest& request) {
+    constexpr std::int64_t kLongest = 86400;
+    if (!request.stop_signal.empty())
+        RAIND_CHECK(check_signal(request.stop_signal));
+    if (request.stop_timeout && (*request.stop_timeout < 0 || *request.stop_timeout > kLongest))
+        return Error(Errc::InvalidArgument,
+                     fmt::format("invalid stop timeout: 0 to {} seconds", kLongest));
+    return {};
+}
+
 }  // namespace
 
 Result<core::ContainerOptions> checked_options(const api::CreateContainerRequest& request) {
@@ -80,6 +98,16 @@ Result<core::ContainerOptions> checked_options(const api::CreateContainerRequest
     RAIND_CHECK(check_hostname(request.hostname));
     RAIND_CHECK(check_labels(request.labels));
     RAIND_CHECK(container_capabilities(request.cap_add, request.cap_drop));
+    RAIND_CHECK(check_user(request.user));
+    if (!request.working_dir.empty() && request.working_dir[0] != '/')
+        return Error(Errc::InvalidArgument, fmt::format("working directory \"{}\" is not absolute",
+                                                        printable(request.working_dir)));
+    RAIND_CHECK(check_words({request.working_dir}, "working directory"));
+    RAIND_CHECK(check_stop(request));
+    RAIND_TRY(const core::ResourceLimits limits, checked_limits(request, processors()));
+    std::optional<int> stop_timeout;
+    if (request.stop_timeout)
+        stop_timeout = static_cast<int>(*request.stop_timeout);
     return core::ContainerOptions{.command = request.command,
                                   .entrypoint = request.entrypoint,
                                   .env = request.env,
@@ -90,7 +118,10 @@ Result<core::ContainerOptions> checked_options(const api::CreateContainerRequest
                                   .cap_add = request.cap_add,
                                   .cap_drop = request.cap_drop,
                                   .labels = request.labels,
-                                  .auto_remove = request.auto_remove};
+                                  .auto_remove = request.auto_remove,
+                                  .limits = limits,
+                                  .stop_signal = request.stop_signal,
+                                  .stop_timeout = stop_timeout};
 }
 
 }  // namespace raind::runtime

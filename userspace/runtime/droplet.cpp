@@ -59,7 +59,7 @@ Error failure_of(const Json& answer, std::string_view what) {
     const JsonReader reader(answer, "answer");
     const std::string text = reader.string("error", "unknown error").value_or("unknown error");
     const auto code = reader.integer("code", 0, 255, 0).value_or(0);
-    const Errc kind = code == 126 || code == 127 ? Errc::InvalidArgument : Errc::Internal;
+    const Errc kind = code >= 125 && code <= 127 ? Errc::InvalidArgument : Errc::Internal;
     return Error(kind, fmt::format("{}: {}", what, text), static_cast<int>(code));
 }
 

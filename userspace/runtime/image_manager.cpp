@@ -23,7 +23,8 @@ ImageDefaults to_defaults(const image::ImageConfig& config) {
             .entrypoint = config.entrypoint,
             .command = config.cmd,
             .user = config.user,
-            .working_dir = config.working_dir};
+            .working_dir = config.working_dir,
+            .stop_signal = config.stop_signal};
 }
 
 api::ImageInfo to_info(const core::ImageRecord& record) {

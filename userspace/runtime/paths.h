@@ -14,6 +14,8 @@ class Paths {
 
     stdfs::path config() const { return below("etc/raind"); }
     stdfs::path store() const { return config() / "store"; }
+    stdfs::path apparmor_profile() const { return config() / "lsm/apparmor/raind-default"; }
+    stdfs::path apparmor_stamp() const { return run() / "apparmor.sha256"; }
     stdfs::path certificates() const { return config() / "cert"; }
     stdfs::path images() const { return config() / "image"; }
     stdfs::path containers() const { return config() / "container"; }

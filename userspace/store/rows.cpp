@@ -1,6 +1,8 @@
 #include "userspace/store/rows.h"
 
 #include <array>
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include "userspace/common/json.h"
@@ -46,6 +48,19 @@ Result<E> value_in(const Names<E, N>& names, std::string_view text) {
         if (known == text)
             return value;
     return Error(Errc::Internal, "unknown value \"" + std::string(text) + "\"");
+}
+
+template <typename T>
+Json json_of(const std::optional<T>& value) {
+    return value ? Json(*value) : Json(nullptr);
+}
+
+template <typename T>
+Result<std::optional<T>> optional_number(const JsonReader& reader, std::string_view key) {
+    if (!reader.has(key))
+        return std::optional<T>();
+    RAIND_TRY(const std::int64_t value, reader.integer(key, 0, std::numeric_limits<T>::max()));
+    return std::optional<T>(static_cast<T>(value));
 }
 
 // Our own text, written by json_of: the limit only bounds what a damaged row can cost.
@@ -123,7 +138,12 @@ std::string json_of(const core::ContainerOptions& options) {
                           {"cap_add", options.cap_add},
                           {"cap_drop", options.cap_drop},
                           {"labels", options.labels},
-                          {"auto_remove", options.auto_remove}});
+                          {"auto_remove", options.auto_remove},
+                          {"memory", json_of(options.limits.memory)},
+                          {"nano_cpus", json_of(options.limits.nano_cpus)},
+                          {"pids", json_of(options.limits.pids)},
+                          {"stop_signal", options.stop_signal},
+                          {"stop_timeout", json_of(options.stop_timeout)}});
 }
 
 Result<std::vector<std::string>> string_list(const std::string& json) {
@@ -154,6 +174,11 @@ Result<core::ContainerOptions> container_options(const std::string& json) {
     RAIND_TRY(out.cap_add, reader.strings("cap_add"));
     RAIND_TRY(out.cap_drop, reader.strings("cap_drop"));
     RAIND_TRY(out.auto_remove, reader.boolean("auto_remove", false));
+    RAIND_TRY(out.limits.memory, optional_number<std::int64_t>(reader, "memory"));
+    RAIND_TRY(out.limits.nano_cpus, optional_number<std::int64_t>(reader, "nano_cpus"));
+    RAIND_TRY(out.limits.pids, optional_number<std::int64_t>(reader, "pids"));
+    RAIND_TRY(out.stop_signal, reader.string("stop_signal", ""));
+    RAIND_TRY(out.stop_timeout, optional_number<int>(reader, "stop_timeout"));
     if (const Json* labels = reader.child("labels")) {
         if (!labels->is_object())
             return Error(Errc::Internal, "options.labels: not an object");

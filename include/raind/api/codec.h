@@ -39,6 +39,23 @@ inline Result<std::map<std::string, std::string>> string_map(const JsonReader& r
     return out;
 }
 
+inline Result<std::optional<std::int64_t>> optional_integer(const JsonReader& reader,
+                                                            std::string_view key) {
+    if (!reader.has(key))
+        return std::optional<std::int64_t>();
+    RAIND_TRY(const std::int64_t value, reader.integer(key, -1, kMaxI64));
+    return std::optional<std::int64_t>(value);
+}
+
+inline void put(Json& object, const char* key, const std::optional<std::int64_t>& value) {
+    if (value)
+        object[key] = *value;
+}
+
+inline Json or_null(const std::optional<std::int64_t>& value) {
+    return value ? Json(*value) : Json(nullptr);
+}
+
 inline Json list_or_null(const std::vector<std::string>& list) {
     return list.empty() ? Json(nullptr) : Json(list);
 }
@@ -93,6 +110,12 @@ inline Json encode(const CreateContainerRequest& r) {
         j["labels"] = r.labels;
     if (r.auto_remove)
         j["autoRemove"] = true;
+    detail::put(j, "memory", r.memory);
+    detail::put(j, "nanoCpus", r.nano_cpus);
+    detail::put(j, "pidsLimit", r.pids_limit);
+    if (!r.stop_signal.empty())
+        j["stopSignal"] = r.stop_signal;
+    detail::put(j, "stopTimeout", r.stop_timeout);
     return j;
 }
 
@@ -100,9 +123,11 @@ template <>
 inline Result<CreateContainerRequest> decode(const Json& json) {
     const JsonReader reader(json, "");
     RAIND_CHECK(reader.expect_object());
-    RAIND_CHECK(reader.only({"image", "command", "port", "mount", "env", "network", "tty", "name",
-                             "podId", "entrypoint", "user", "workingDir", "hostname", "readOnly",
-                             "capAdd", "capDrop", "labels", "autoRemove"}));
+    RAIND_CHECK(
+        reader.only({"image",    "command",  "port",      "mount",      "env",        "network",
+                     "tty",      "name",     "podId",     "entrypoint", "user",       "workingDir",
+                     "hostname", "readOnly", "capAdd",    "capDrop",    "labels",     "autoRemove",
+                     "memory",   "nanoCpus", "pidsLimit", "stopSignal", "stopTimeout"}));
     CreateContainerRequest r;
     RAIND_TRY(const std::string pod, reader.string("podId", ""));
     if (!pod.empty())
@@ -124,6 +149,11 @@ inline Result<CreateContainerRequest> decode(const Json& json) {
     RAIND_TRY(r.cap_drop, reader.strings("capDrop"));
     RAIND_TRY(r.labels, detail::string_map(reader, "labels"));
     RAIND_TRY(r.auto_remove, reader.boolean("autoRemove", false));
+    RAIND_TRY(r.memory, detail::optional_integer(reader, "memory"));
+    RAIND_TRY(r.nano_cpus, detail::optional_integer(reader, "nanoCpus"));
+    RAIND_TRY(r.pids_limit, detail::optional_integer(reader, "pidsLimit"));
+    RAIND_TRY(r.stop_signal, reader.string("stopSignal", ""));
+    RAIND_TRY(r.stop_timeout, detail::optional_integer(reader, "stopTimeout"));
     return r;
 }
 
@@ -154,7 +184,14 @@ inline Json encode(const ContainerInfo& c) {
                 {"message", c.message},
                 {"userns", {{"first", c.id_first}, {"count", c.id_count}}},
                 {"labels", c.labels},
-                {"warnings", detail::list_or_null(c.warnings)}};
+                {"warnings", detail::list_or_null(c.warnings)},
+                {"user", c.user},
+                {"stopSignal", c.stop_signal},
+                {"apparmor", c.apparmor},
+                {"limits",
+                 {{"memory", detail::or_null(c.memory)},
+                  {"nanoCpus", detail::or_null(c.nano_cpus)},
+                  {"pids", detail::or_null(c.pids)}}}};
 }
 
 template <>
@@ -202,6 +239,16 @@ inline Result<ContainerInfo> decode(const Json& json) {
     }
     RAIND_TRY(c.labels, detail::string_map(reader, "labels"));
     RAIND_TRY(c.warnings, reader.strings("warnings"));
+    RAIND_TRY(c.user, reader.string("user", ""));
+    RAIND_TRY(c.stop_signal, reader.string("stopSignal", ""));
+    RAIND_TRY(c.apparmor, reader.string("apparmor", ""));
+    if (const Json* limits = reader.child("limits"); limits != nullptr) {
+        const JsonReader values(*limits, "limits");
+        RAIND_CHECK(values.expect_object());
+        RAIND_TRY(c.memory, detail::optional_integer(values, "memory"));
+        RAIND_TRY(c.nano_cpus, detail::optional_integer(values, "nanoCpus"));
+        RAIND_TRY(c.pids, detail::optional_integer(values, "pids"));
+    }
     return c;
 }
 

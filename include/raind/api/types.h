@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,12 @@ struct CreateContainerRequest {
     std::vector<std::string> cap_drop;  // capDrop
     std::map<std::string, std::string> labels;
     bool auto_remove = false;  // autoRemove: the daemon removes it when it ends
+    // Absent: the daemon's default. 0 and -1: no limit.
+    std::optional<std::int64_t> memory;        // bytes
+    std::optional<std::int64_t> nano_cpus;     // nanoCpus: 10^9 is one processor
+    std::optional<std::int64_t> pids_limit;    // pidsLimit
+    std::string stop_signal;                   // stopSignal; empty: the image's, else TERM
+    std::optional<std::int64_t> stop_timeout;  // stopTimeout: seconds until KILL
 };
 
 // One of GET /v1/containers; times RFC 3339, never is 0001-01-01T00:00:00Z.
@@ -64,6 +71,12 @@ struct ContainerInfo {
     std::uint32_t id_count = 0;
     std::map<std::string, std::string> labels;
     std::vector<std::string> warnings;  // limits that the host cannot set, ...
+    std::string user;                   // as configured, empty: root
+    std::string stop_signal;            // stopSignal
+    // Of one container only (inspect), as its bundle has them: what is in force.
+    std::string apparmor;                // profile, empty: none
+    std::optional<std::int64_t> memory;  // limits: {"memory","nanoCpus","pids"}, null: none
+    std::optional<std::int64_t> nano_cpus, pids;
 };
 
 // POST /v1/containers/{c}/actions/exec -> ExecCreated; then GET .../exec/attach?exec_id=

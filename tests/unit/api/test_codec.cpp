@@ -34,6 +34,11 @@ TEST_CASE("every type survives its JSON form") {
     create.cap_drop = {"ALL"};
     create.labels = {{"a", "b"}};
     create.auto_remove = true;
+    create.memory = std::int64_t{1} << 40;
+    create.nano_cpus = 0;
+    create.pids_limit = -1;
+    create.stop_signal = "QUIT";
+    create.stop_timeout = 0;
     round_trip(create);
     round_trip(CreateContainerRequest{});
     ContainerInfo info;
@@ -44,6 +49,11 @@ TEST_CASE("every type survives its JSON form") {
     info.exit_code = 137;
     info.started_at = "2026-01-01T00:00:00Z";
     info.warnings = {"w"};
+    info.user = "app";
+    info.stop_signal = "QUIT";
+    info.apparmor = "raind-default";
+    info.memory = 1;
+    info.pids = 2;
     round_trip(info);
     round_trip(ExecRequest{{"ls"}, false, true, {"A=1"}, "0", "/"});
     round_trip(ExecCreated{"web", "e1"});

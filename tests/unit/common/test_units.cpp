@@ -19,7 +19,7 @@ TEST_CASE("sizes") {
     CHECK(*parse_size("1.5g") == 1536U << 20);
     CHECK(*parse_size("42") == 42);
     CHECK(*parse_size("2KiB") == 2048);
-    for (const char* text : {"", "m", "1x", "-1", "1mm"})
+    for (const char* text : {"", "m", "1x", "-1", "1mm", "nan", "inf", "1e3"})
         CHECK_FALSE(parse_size(text).has_value());
 }
 

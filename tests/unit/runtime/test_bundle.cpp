@@ -81,15 +81,28 @@ TEST_CASE("what runs: entry point, command, image") {
     CHECK(resolve_process({}, {}).error().code() == Errc::InvalidArgument);
 }
 
-TEST_CASE("users are numbers within the range") {
+TEST_CASE("the user: the option, else the image's, for droplet to look up") {
+    BundleSpec with = spec();
+    with.image.user = "app";
     auto record = container();
+    const auto lookup = [&] {
+        return make_config(record, with)->at("process").at("user").at("io.raind.lookup");
+    };
+    CHECK(lookup() == "app");
     record.options.user = "1000:2000";
-    const auto config = make_config(record, spec());
-    CHECK(config->at("process").at("user").at("gid") == 2000);
-    for (const char* user : {"root", "65536", "-1", "1:2:3", "1:"}) {
+    CHECK(lookup() == "1000:2000");
+    CHECK(make_config(record, with)->at("process").at("user").at("gid") == 2000);
+    for (const char* user : {"65536", "-1", "1:2:3", "1:"}) {
         record.options.user = user;
-        CHECK_FALSE(make_config(record, spec()).has_value());
+        CHECK_FALSE(make_config(record, with).has_value());
     }
+}
+
+TEST_CASE("the AppArmor profile is named where the host has it") {
+    CHECK_FALSE(make_config(container(), spec())->at("process").contains("apparmorProfile"));
+    BundleSpec with = spec();
+    with.apparmor = "raind-default";
+    CHECK(make_config(container(), with)->at("process").at("apparmorProfile") == "raind-default");
 }
 
 TEST_CASE("name servers of the host that are not loopback") {

@@ -53,6 +53,24 @@ TEST_CASE("malformed input changes nothing and is named") {
     request.cap_add = {"NOTHING"};
     CHECK_FALSE(checked_options(request).has_value());
     request = good();
+    request.memory = 1;
+    CHECK_FALSE(checked_options(request).has_value());
+    request = good();
+    request.stop_signal = "NOTHING";
+    CHECK_FALSE(checked_options(request).has_value());
+    request.stop_signal = "SIGQUIT";
+    CHECK(checked_options(request)->stop_signal == "SIGQUIT");
+    request.stop_timeout = -1;
+    CHECK_FALSE(checked_options(request).has_value());
+    request = good();
+    for (const char* user : {"a b", "1:2:3", "70000"}) {
+        request.user = user;
+        CHECK_FALSE(checked_options(request).has_value());
+    }
+    request = good();
+    request.working_dir = "relative";
+    CHECK_FALSE(checked_options(request).has_value());
+    request = good();
     request.hostname = "a b";
     CHECK_FALSE(checked_options(request).has_value());
     request = good();

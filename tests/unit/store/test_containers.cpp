@@ -23,6 +23,9 @@ TEST_CASE("a container comes back with every field") {
     in.options.read_only = true;
     in.options.cap_drop = {"CHOWN"};
     in.options.auto_remove = true;
+    in.options.limits = {.memory = std::int64_t{3} << 40, .nano_cpus = 0};
+    in.options.stop_signal = "QUIT";
+    in.options.stop_timeout = 0;
     in.ip6 = *IpAddress::parse("fd00::7");
     in.host_interface = "rd_01kx00000001";
     in.exit_code = -1;
@@ -59,6 +62,9 @@ TEST_CASE("a container comes back with every field") {
     CHECK(out.options.cap_drop == in.options.cap_drop);
     CHECK(out.options.labels == in.options.labels);
     CHECK(out.options.auto_remove);
+    CHECK(out.options.limits == in.options.limits);
+    CHECK(out.options.stop_signal == "QUIT");
+    CHECK(out.options.stop_timeout == 0);
     CHECK(out.network == in.network);
     CHECK(out.ip4 == in.ip4);
     CHECK(out.ip6 == in.ip6);
