@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What others take away from a running instance is put back within 5 s, with an alarm, and opens nothing."""
+import json
 import os
 import pathlib
 import sys
@@ -46,8 +47,21 @@ class Watchdog:
         for pin in (self.lab.bpffs / "raind/v1/links").glob(self.port + "*"):
             pin.unlink()
 
-    def cases(self):
+    def filters(self, direction):
+        return json.loads(run("tc", "-j", "-n", self.lab.netns, "filter", "show", "dev", self.port, direction).stdout)
+
+    def program_cases(self):
+        """By clsact nothing that is pinned keeps a program on its port: it is taken off otherwise."""
+        if not self.filters("ingress"):
+            return []
+        tc = ("tc", "-n", self.lab.netns)
         return [
+            ("queueing discipline deleted", lambda: run(*tc, "qdisc", "del", "dev", self.port, "clsact")),
+            ("filter deleted", lambda: run(*tc, "filter", "del", "dev", self.port, "egress")),
+        ]
+
+    def cases(self):
+        return self.program_cases() + [
             ("guard table deleted", lambda: run("ip", "netns", "exec", self.lab.netns, "nft", "delete", "table", "inet",
                                                 "raind_guard")),
             ("guard table flushed", lambda: run("ip", "netns", "exec", self.lab.netns, "nft", "flush", "table", "inet",

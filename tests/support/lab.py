@@ -22,6 +22,7 @@ from slow import limit  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("RAIND_BIN_DIR") or SOURCE / "build" / "bin")
 BUILD = pathlib.Path(os.environ.get("RAIND_BUILD_DIR") or SOURCE / "build" / "release")
+ATTACH = os.environ.get("RAIND_TEST_ATTACH", "auto")
 BPFFS = pathlib.Path("/sys/fs/bpf")
 OUTSIDE4, OUTSIDE6 = "192.0.2.2", "2001:db8:99::2"
 
@@ -93,7 +94,7 @@ class Lab:
         log = open(self.dir / "condenser.log", "ab")
         self.daemon = subprocess.Popen(
             [BIN / "condenser", "--root", self.root, "--bpffs", self.bpffs, "--netns", self.netns,
-             "--cgroup", self.cgroup, "--listen", "127.0.0.1:0"],
+             "--cgroup", self.cgroup, "--listen", "127.0.0.1:0", "--attach", ATTACH],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
         def ready():

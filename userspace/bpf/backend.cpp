@@ -5,37 +5,20 @@
 
 #include "raind/abi/names.h"
 
-#include "userspace/bpf/tcx_attacher.h"
 #include "userspace/common/log.h"
 
 namespace raind::bpf {
 
-Result<std::unique_ptr<EbpfBackend>> EbpfBackend::open(const LoadOptions& options) {
-    if (!TcxAttacher::supported())
-        return Error(Errc::Unavailable, "this kernel has no tcx links (6.6 or later is needed)");
+Result<std::unique_ptr<EbpfBackend>> EbpfBackend::open(const LoadOptions& options,
+                                                       AttachKind kind) {
     RAIND_TRY(std::unique_ptr<Datapath> datapath, Datapath::load(options));
     auto sweeper = std::make_unique<Sweeper>(*datapath);
     RAIND_TRY(Committer committer, Committer::make(*datapath, *sweeper));
-    auto attacher = std::make_unique<TcxAttacher>(*datapath);
+    RAIND_TRY(Attachers attachers, make_attachers(*datapath, kind));
     std::unique_ptr<EbpfBackend> backend(new EbpfBackend(
-        std::move(datapath), std::move(sweeper), std::move(committer), std::move(attacher)));
+        std::move(datapath), std::move(sweeper), std::move(committer), std::move(attachers)));
     RAIND_CHECK(backend->sweeper_->heartbeat());
-    if (backend->datapath_->programs_replaced())
-        RAIND_CHECK(backend->move_links().context("move links to the new programs"));
     return backend;
-}
-
-// After a load of other programs than the pinned ones: every live link gets the new ones.
-Status EbpfBackend::move_links() {
-    RAIND_TRY(const std::vector<std::string> names, attacher_->interfaces());
-    for (const std::string& name : names) {
-        const std::uint32_t ifindex = ::if_nametoindex(name.c_str());
-        if (ifindex == 0)
-            RAIND_CHECK(attacher_->detach(name));
-        else
-            RAIND_CHECK(attacher_->attach(name, ifindex));
-    }
-    return {};
 }
 
 Status EbpfBackend::set_pools(std::span<const Cidr> pools) {
@@ -47,7 +30,12 @@ Status EbpfBackend::set_host_addresses(std::span<const core::HostAddress> addres
 }
 
 Status EbpfBackend::attach_port(const std::string& interface, std::uint32_t ifindex) {
-    return attacher_->attach(interface, ifindex);
+    Status done = attacher_->attach(interface, ifindex);
+    if (!done && done.error().code() != Errc::Conflict)
+        return done;
+    // Only now, so that the port is never without programs.
+    RAIND_CHECK(other_attacher_->detach(interface));
+    return done ? Status() : attacher_->attach(interface, ifindex);
 }
 
 Status EbpfBackend::publish_endpoint(const core::EndpointSpec& endpoint) {
@@ -63,7 +51,8 @@ Status EbpfBackend::withdraw_endpoint(const core::EndpointSpec& endpoint) {
 }
 
 Status EbpfBackend::detach_port(const std::string& interface) {
-    return attacher_->detach(interface);
+    RAIND_CHECK(attacher_->detach(interface));
+    return other_attacher_->detach(interface);
 }
 
 Status EbpfBackend::publish_identity(const core::CompiledIdentity& identity,
@@ -119,7 +108,13 @@ Result<core::EndpointId> EbpfBackend::last_endpoint_id() {
 }
 
 Result<std::vector<std::string>> EbpfBackend::attached_interfaces() {
-    return attacher_->interfaces();
+    RAIND_TRY(std::vector<std::string> names, attacher_->interfaces());
+    RAIND_TRY(const std::vector<std::string> others, other_attacher_->interfaces());
+    for (const std::string& name : others) {
+        if (std::ranges::find(names, name) == names.end())
+            names.push_back(name);
+    }
+    return names;
 }
 
 Result<std::vector<std::pair<std::string, std::uint64_t>>> EbpfBackend::drops() const {
@@ -150,7 +145,8 @@ Result<core::BackendStatus> EbpfBackend::status() {
     core::BackendStatus out;
     out.name = "ebpf";
     RAIND_TRY(out.applied, committer_.applied());
-    RAIND_TRY(const std::vector<std::string> names, attacher_->interfaces());
+    out.attach = attacher_->kind();
+    RAIND_TRY(const std::vector<std::string> names, attached_interfaces());
     for (const std::string& name : names) {
         RAIND_TRY(core::PortStatus state, port(name));
         out.ports.push_back(std::move(state));
@@ -171,6 +167,10 @@ Result<core::BackendStatus> EbpfBackend::status() {
 }
 
 Status EbpfBackend::remove_all() {
+    // a filter does not end with its pin
+    RAIND_TRY(const std::vector<std::string> names, attached_interfaces());
+    for (const std::string& name : names)
+        RAIND_CHECK(detach_port(name));
     return datapath_->pins().remove_all();
 }
 

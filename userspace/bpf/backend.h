@@ -16,8 +16,10 @@ namespace raind::bpf {
 
 class EbpfBackend final : public core::EnforcementBackend {
   public:
-    // Loads the programs over the pins that are there; moves links to new programs if they differ.
-    static Result<std::unique_ptr<EbpfBackend>> open(const LoadOptions& options);
+    // Loads the programs over the pins that are there. Ports that run others are left as they are
+    // until attach_port repairs them.
+    static Result<std::unique_ptr<EbpfBackend>> open(const LoadOptions& options,
+                                                     AttachKind kind = AttachKind::Auto);
 
     // For the event reader, which has a thread of its own.
     const Datapath& datapath() const { return *datapath_; }
@@ -44,13 +46,13 @@ class EbpfBackend final : public core::EnforcementBackend {
 
   private:
     EbpfBackend(std::unique_ptr<Datapath> datapath, std::unique_ptr<Sweeper> sweeper,
-                Committer committer, std::unique_ptr<PortAttacher> attacher)
+                Committer committer, Attachers attachers)
         : datapath_(std::move(datapath)),
           sweeper_(std::move(sweeper)),
           endpoints_(*datapath_),
           committer_(std::move(committer)),
-          attacher_(std::move(attacher)) {}
-    Status move_links();
+          attacher_(std::move(attachers.used)),
+          other_attacher_(std::move(attachers.other)) {}
     Result<std::vector<std::pair<std::string, std::uint64_t>>> drops() const;
 
     std::unique_ptr<Datapath> datapath_;
@@ -58,6 +60,7 @@ class EbpfBackend final : public core::EnforcementBackend {
     EndpointMaps endpoints_;
     Committer committer_;
     std::unique_ptr<PortAttacher> attacher_;
+    std::unique_ptr<PortAttacher> other_attacher_;
 };
 
 }  // namespace raind::bpf

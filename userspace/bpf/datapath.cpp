@@ -10,6 +10,7 @@
 
 #include "userspace/bpf/object.h"
 #include "userspace/bpf/objects.h"
+#include "userspace/bpf/programs.h"
 
 namespace raind::bpf {
 
@@ -62,14 +63,6 @@ Status bind_maps(bpf_object* object, const Pins& pins) {
             RAIND_CHECK(bind_map(map, pins));
     }
     return {};
-}
-
-Result<std::string> program_tag(int fd) {
-    bpf_prog_info info{};
-    std::uint32_t size = sizeof info;
-    if (::bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
-        return os_error("read program");
-    return std::string(std::begin(info.tag), std::end(info.tag));
 }
 
 UniqueFd copy_fd(int fd) {

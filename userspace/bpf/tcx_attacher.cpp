@@ -1,19 +1,17 @@
 #include "userspace/bpf/tcx_attacher.h"
 
 #include <algorithm>
-#include <array>
 #include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <linux/bpf.h>
 #include <set>
 
+#include "userspace/bpf/programs.h"
+
 namespace raind::bpf {
 
 namespace {
 
-// Of kernel 6.6; the distribution's headers are older.
-constexpr int kTcxIngress = 46;
-constexpr int kTcxEgress = 47;
 constexpr std::uint32_t kBefore = 1U << 3;
 
 struct LinkInfo {
@@ -30,28 +28,9 @@ Result<LinkInfo> link_info(int fd) {
     return LinkInfo{info.prog_id, info.xdp.ifindex};
 }
 
-Result<std::uint32_t> program_id(int fd) {
-    bpf_prog_info info{};
-    std::uint32_t size = sizeof info;
-    if (::bpf_obj_get_info_by_fd(fd, &info, &size) != 0)
-        return os_error("read program");
-    return info.id;
-}
-
-Result<std::vector<std::uint32_t>> programs_on(std::uint32_t ifindex, int type) {
-    std::array<std::uint32_t, 64> ids{};
-    LIBBPF_OPTS(bpf_prog_query_opts, query);
-    query.prog_ids = ids.data();
-    query.prog_cnt = ids.size();
-    if (::bpf_prog_query_opts(static_cast<int>(ifindex), static_cast<bpf_attach_type>(type),
-                              &query) != 0)
-        return os_error(fmt::format("query programs of interface {}", ifindex));
-    return std::vector<std::uint32_t>(ids.begin(), ids.begin() + query.prog_cnt);
-}
-
 Result<bool> runs_first(std::uint32_t ifindex, int type, int program) {
     RAIND_TRY(const std::uint32_t ours, program_id(program));
-    RAIND_TRY(const std::vector<std::uint32_t> ids, programs_on(ifindex, type));
+    RAIND_TRY(const std::vector<std::uint32_t> ids, tcx_programs(ifindex, type));
     return !ids.empty() && ids.front() == ours;
 }
 
@@ -67,10 +46,6 @@ Status end_link(const std::filesystem::path& pin) {
 }
 
 }  // namespace
-
-bool TcxAttacher::supported() {
-    return programs_on(1, kTcxIngress).has_value();
-}
 
 std::vector<TcxAttacher::Hook> TcxAttacher::hooks(const std::string& interface) const {
     return {{interface + "_in", datapath_.from_fd(), kTcxIngress},
@@ -149,7 +124,7 @@ Result<core::PortStatus> TcxAttacher::inspect(const std::string& interface, std:
     core::PortStatus status{.interface = interface, .attached = true, .first = true, .kind = "tcx"};
     for (const Hook& hook : hooks(interface)) {
         RAIND_TRY(const std::uint32_t ours, program_id(hook.program));
-        RAIND_TRY(const std::vector<std::uint32_t> ids, programs_on(ifindex, hook.type));
+        RAIND_TRY(const std::vector<std::uint32_t> ids, tcx_programs(ifindex, hook.type));
         status.attached = status.attached && std::ranges::find(ids, ours) != ids.end();
         status.first = status.first && !ids.empty() && ids.front() == ours;
     }

@@ -12,9 +12,6 @@ class TcxAttacher final : public PortAttacher {
   public:
     explicit TcxAttacher(const Datapath& datapath) : datapath_(datapath) {}
 
-    // Whether the kernel knows tcx: asks for the programs of the loopback device.
-    static bool supported();
-
     std::string_view kind() const override { return "tcx"; }
     Status attach(const std::string& interface, std::uint32_t ifindex) override;
     Status detach(const std::string& interface) override;

@@ -9,6 +9,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "userspace/bpf/kernel.h"
 #include "userspace/common/json.h"
 #include "userspace/common/log.h"
 #include "userspace/condenser/loss_memory.h"
@@ -67,6 +68,7 @@ Status write_endpoints(const runtime::Paths& paths, const std::string& managemen
 }  // namespace
 
 Result<std::unique_ptr<Daemon>> Daemon::start(const Options& options) {
+    RAIND_CHECK(bpf::require_kernel());
     std::unique_ptr<Daemon> self(new Daemon(options));
     RAIND_CHECK(self->open_stores());
     RAIND_CHECK(self->open_datapath());
@@ -89,7 +91,8 @@ Status Daemon::open_stores() {
 Status Daemon::open_datapath() {
     RAIND_CHECK(ensure_bpffs(options_.bpffs));
     RAIND_TRY(backend_,
-              bpf::EbpfBackend::open({.bpffs = options_.bpffs, .flow_entries = flow_entries()}));
+              bpf::EbpfBackend::open({.bpffs = options_.bpffs, .flow_entries = flow_entries()},
+                                     options_.attach));
     RAIND_TRY(datapath_,
               runtime::NetworkDatapath::open({.netns = options_.netns,
                                               .bridge = options_.bridge_prefix + "0",

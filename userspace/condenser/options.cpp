@@ -46,6 +46,7 @@ Result<std::optional<Options>> parse_options(int argc, char** argv) {
     std::string root;
     std::string bpffs = options.bpffs.string();
     std::string droplet;
+    std::string attach = "auto";
     app.add_option("--root", root,
                    "put /etc/raind, /var/log/raind and /run/raind below this folder")
         ->type_name("DIR");
@@ -66,6 +67,11 @@ Result<std::optional<Options>> parse_options(int argc, char** argv) {
                    "name of the bridges without their number")
         ->capture_default_str()
         ->type_name("NAME");
+    app.add_option("--attach", attach,
+                   "how programs get on ports: tcx (kernel 6.6 and newer), clsact, or auto: tcx "
+                   "where the kernel has it")
+        ->capture_default_str()
+        ->type_name("KIND");
     app.add_option("--droplet", droplet, "the low-level runtime (default: beside this program)")
         ->type_name("FILE");
     app.add_flag("--manage-forwarding", options.manage_forwarding,
@@ -89,6 +95,7 @@ Result<std::optional<Options>> parse_options(int argc, char** argv) {
     options.root = root;
     options.bpffs = bpffs;
     options.droplet = droplet;
+    RAIND_TRY(options.attach, bpf::parse_attach_kind(attach));
     RAIND_CHECK(check(options));
     return std::optional<Options>(options);
 }

@@ -7,6 +7,7 @@
 
 #include "raind/result.h"
 
+#include "userspace/bpf/attacher.h"
 #include "userspace/common/fs.h"
 
 namespace raind::condenser {
@@ -18,6 +19,7 @@ struct Options {
     std::string listen = "127.0.0.1:7755";
     std::string netns;
     std::string bridge_prefix = "raind";
+    bpf::AttachKind attach = bpf::AttachKind::Auto;
     stdfs::path droplet;  // empty: beside this program
     bool manage_forwarding = false;
     bool remove = false;  // undo everything of an instance without containers, then end

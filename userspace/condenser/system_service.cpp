@@ -32,7 +32,8 @@ api::SystemCheck check_ports(const core::BackendStatus& status) {
         status.ports, [](const core::PortStatus& port) { return !port.attached || !port.first; });
     if (bad != status.ports.end())
         return failed("ports", fmt::format("{}: programs missing or not first", bad->interface));
-    return ok("ports", fmt::format("{} with both programs in force", status.ports.size()));
+    return ok("ports", fmt::format("{} with both programs in force by {}", status.ports.size(),
+                                   status.attach));
 }
 
 api::SystemCheck check_forwarding(const Result<net::ForwardingState>& forwarding) {

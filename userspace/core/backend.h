@@ -65,7 +65,8 @@ struct PortStatus {
 };
 
 struct BackendStatus {
-    std::string name;  // ebpf
+    std::string name;    // ebpf
+    std::string attach;  // how programs get on ports: tcx, clsact
     AppliedPolicy applied;
     std::vector<PortStatus> ports;
     std::vector<std::pair<std::string, std::uint64_t>> fill;   // map, entries
