@@ -1,5 +1,5 @@
 # The commands a person types. Everything else is CMake.
-.PHONY: build test demo bench install uninstall clean
+.PHONY: build test test-vm test-full demo bench install uninstall clean
 
 PREFIX ?= /usr/local
 
@@ -11,6 +11,13 @@ build:
 test:
 	@./cmake/install-deps
 	@./tests/run
+
+# Every kernel of vm/kernels, in QEMU guests.
+test-vm:
+	@./cmake/install-deps
+	@./tests/run --vm
+
+test-full: test test-vm
 
 demo: build
 	@./tests/e2e/demo

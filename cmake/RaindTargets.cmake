@@ -16,6 +16,10 @@ endfunction()
 # What `ctest -L "unit|bpf|net|fuzz"` runs and nothing else: no program that is installed.
 add_custom_target(raind_tests)
 
+# Test programs that are run under other kernels, in guests, and the choice of them that CI runs there.
+add_custom_target(raind_vm_tests)
+add_custom_target(raind_smoke_tests)
+
 # The one doctest main, compiled once.
 function(raind_doctest_main)
   if(NOT TARGET raind_doctest_main)
@@ -39,6 +43,12 @@ function(raind_unit_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   add_test(NAME ${name} COMMAND ${name})
   add_dependencies(raind_tests ${name})
+  if("bpf" IN_LIST arg_LABELS OR "net" IN_LIST arg_LABELS)
+    add_dependencies(raind_vm_tests ${name})
+  endif()
+  if("smoke" IN_LIST arg_LABELS)
+    add_dependencies(raind_smoke_tests ${name})
+  endif()
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()
 

@@ -19,6 +19,7 @@ class Limits(Suite):
     name = "raind-limits"
 
     def prepare(self):
+        print("expected kernel warning: Call Trace")  # of a process that the kernel kills for its memory
         self.image = self.lab.make_image()
 
     def controllers(self):
