@@ -36,6 +36,17 @@ struct {
     __type(value, __u32);
 } raind_pool SEC(".maps");
 
+/* Published ports: who is behind a port of the host, for containers that send to it and for the
+ * answers they get. Written by the daemon with every container that has some. No room: the
+ * container does not start. Missing: the port is the host's, and closed. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, RAIND_MAX_PUBLISH);
+    __type(key, struct raind_pubkey);
+    __type(value, struct raind_pubval);
+} raind_publish SEC(".maps");
+
 /* The word that a commit flips: generation and slot. Mapped by the daemon, one 8-byte store. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

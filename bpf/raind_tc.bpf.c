@@ -21,6 +21,8 @@ RAIND_LEAF void work_reset(struct raind_work* w, int inbound) {
     w->verdict = RAIND_V_DENY;
     w->silent = 0;
     w->inbound = inbound;
+    w->publish = 0;
+    w->hairpin = 0;
     w->rule = 0;
     w->match_class = 0;
     w->flow_id = 0;
@@ -82,6 +84,11 @@ RAIND_LEAF int proper_first(const struct raind_work* w) {
     return w->icmp_kind != ICMP_REPLY;
 }
 
+/* The opener's port has judged and recorded this flow before its translation. */
+RAIND_LEAF int second_entry(const struct raind_work* w) {
+    return w->inbound && w->src_ep;
+}
+
 /* Asks the policy about a new flow and takes its answer over; 0 when it is permitted. */
 RAIND_STAGE int raind_ask(__u32 level) {
     struct raind_work* w = work_at(level);
@@ -102,7 +109,7 @@ RAIND_STAGE int raind_ask(__u32 level) {
     w->match_class = w->q.match_class;
     w->verdict = w->q.verdict;
     w->reason = w->q.reason;
-    if (w->rule)
+    if (w->rule && !(second_entry(w) && w->verdict != RAIND_V_DENY))
         raind_hit(w->rule, w->verdict == RAIND_V_DENY ? HIT_DENIED : HIT_OPENED, w->now);
     if (w->verdict == RAIND_V_AUDIT)
         w->ct_flags |= RAIND_CTF_AUDIT;
@@ -118,6 +125,8 @@ RAIND_LEAF __u8 flow_flags(const struct raind_work* w) {
         flags |= RAIND_CTF_HOST;
     if (w->inbound)
         flags |= RAIND_CTF_IN | RAIND_CTF_SLOW;
+    if (w->publish)
+        flags |= RAIND_CTF_PUBLISHED | RAIND_CTF_SLOW;
     return flags;
 }
 
@@ -138,6 +147,8 @@ RAIND_STAGE int raind_flow(__u32 level) {
         w->act = ACT_JUDGED;
         return RAIND_R_ESTABLISHED;
     }
+    if (w->hairpin) /* opens nothing */
+        return RAIND_R_SPOOF;
     if (!proper_first(w))
         return RAIND_R_NOT_FIRST;
     if (!raind_quota_free(level))
@@ -158,7 +169,8 @@ RAIND_STAGE int raind_flow(__u32 level) {
         w->act = ACT_JUDGED;
         return RAIND_R_ESTABLISHED;
     }
-    raind_say_new(level);
+    if (!second_entry(w))
+        raind_say_new(level);
     w->act = ACT_JUDGED;
     return w->reason;
 }
@@ -221,12 +233,24 @@ RAIND_LEAF int solicited_mac(const struct raind_work* w) {
            w->dmac[5] == w->ep.ip6.b[15];
 }
 
-/* A packet with one of the host's own addresses must have been made here. */
+/* A packet with one of the host's own addresses must have been made here, unless it is the answer
+ * of a container behind a published port, translated back. */
 RAIND_LEAF int to_source(struct __sk_buff* ctx, struct raind_work* w) {
+    struct raind_pubval* behind;
+
     if (w->src_ep)
         return w->mark & RAIND_STAMP_FROM_PORT ? 0 : RAIND_R_UNSTAMPED;
     if (!is_host(w->src_id) || !ctx->ingress_ifindex)
         return 0;
+    if (w->mark & RAIND_STAMP_FROM_PORT) {
+        behind = published(w, &w->src, w->sport);
+        if (!behind || !behind->ep_id)
+            return RAIND_R_SPOOF;
+        w->src_id = behind->identity;
+        w->src_ep = behind->ep_id;
+        w->hairpin = 1;
+        return 0;
+    }
     if (!(w->mark & RAIND_STAMP_PUBLISHED))
         return RAIND_R_SPOOF;
     w->src_id = RAIND_ID_WORLD; /* other software of the host masqueraded it */

@@ -142,6 +142,8 @@ RAIND_LEAF __u8 packet_flags(const struct raind_work* w) {
         flags |= RAIND_EVF_HOST;
     if (w->verdict == RAIND_V_AUDIT)
         flags |= RAIND_EVF_AUDIT;
+    if (w->publish || (w->ct_flags & RAIND_CTF_PUBLISHED))
+        flags |= RAIND_EVF_PUBLISHED;
     return flags;
 }
 
@@ -292,7 +294,7 @@ RAIND_STAGE int raind_say_end(__u32 level) {
     ip_copy(&ev->src, b ? &w->key.b : &w->key.a);
     ip_copy(&ev->dst, b ? &w->key.a : &w->key.b);
     ev->sport = b ? w->key.pb : w->key.pa;
-    ev->dport = v->dport;
+    ev->dport = b ? w->key.pa : w->key.pb;
     ev->proto = w->key.proto;
     ev->family = ip_word(&w->key.a, 0) == 0 && ip_word(&w->key.a, 1) == 0 &&
                          ip_word(&w->key.a, 2) == bpf_htonl(0xffff)
@@ -311,6 +313,8 @@ RAIND_STAGE int raind_say_end(__u32 level) {
         ev->flags |= RAIND_EVF_HOST;
     if (v->flags & RAIND_CTF_AUDIT)
         ev->flags |= RAIND_EVF_AUDIT;
+    if (v->flags & RAIND_CTF_PUBLISHED)
+        ev->flags |= RAIND_EVF_PUBLISHED;
     ev->src_identity = v->src_id;
     ev->dst_identity = v->dst_id;
     ev->src_ep = v->src_ep;

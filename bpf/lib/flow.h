@@ -92,6 +92,12 @@ RAIND_LEAF void quota_release(const struct raind_ctval* v) {
         __sync_fetch_and_add(&q->open_out, -1);
 }
 
+/* A flow through a published port has two entries, before and after the translation. The second
+ * is made at the receiver's port, and the first one speaks for both. */
+RAIND_LEAF int is_second(const struct raind_ctval* v) {
+    return (v->flags & RAIND_CTF_IN) && v->src_ep && v->dst_ep;
+}
+
 /* Deletes w->key with end reason w->ended. Whoever's delete succeeded records the end. */
 RAIND_STAGE int raind_flow_end(__u32 level) {
     struct raind_work* w = work_at(level);
@@ -106,6 +112,8 @@ RAIND_STAGE int raind_flow_end(__u32 level) {
     if (bpf_map_delete_elem(&raind_ct, &w->key))
         return 0;
     quota_release(&w->val);
+    if (is_second(&w->val))
+        return 1;
     if (w->ended == RAIND_END_CUT)
         raind_hit(w->q.rule, HIT_CUT, w->now);
     raind_say_end(level);
@@ -194,8 +202,8 @@ RAIND_LEAF void flow_touch(struct raind_work* w, struct raind_ctval* v, int repl
     } else if (w->now > v->last + LAST_INTERVAL) {
         v->last = w->now;
     }
-    /* the sender's port has counted it already */
-    if (w->inbound && w->src_ep)
+    /* the sender's port has counted it already, if it saw the same entry */
+    if (w->inbound && w->src_ep && !w->hairpin)
         return;
     __sync_fetch_and_add(&v->packets[reply & 1], 1);
     __sync_fetch_and_add(&v->bytes[reply & 1], w->len);

@@ -141,7 +141,8 @@ RAIND_LEAF void answer(struct raind_question* q, __u8 verdict, __u32 rule) {
     q->reason = RAIND_R_DEFAULT;
 }
 
-RAIND_LEAF void default_outside(struct raind_question* q, const struct raind_gen* gen) {
+/* Between a container and the outside; `rule` is the one that observe mode permits by. */
+RAIND_LEAF void default_outside(struct raind_question* q, const struct raind_gen* gen, __u32 rule) {
     __u8 mode = gen->default_ns;
 
     if (q->ep_flags & RAIND_EP_NS_OBSERVE)
@@ -149,7 +150,7 @@ RAIND_LEAF void default_outside(struct raind_question* q, const struct raind_gen
     if (q->ep_flags & RAIND_EP_NS_ENFORCE)
         mode = RAIND_MODE_ENFORCE;
     if (mode == RAIND_MODE_OBSERVE)
-        answer(q, RAIND_V_ALLOW, RAIND_RULE_NS_OBSERVE);
+        answer(q, RAIND_V_ALLOW, rule);
     else
         answer(q, mode == RAIND_MODE_AUDIT ? RAIND_V_AUDIT : RAIND_V_DENY, RAIND_RULE_NS_ENFORCE);
 }
@@ -168,7 +169,9 @@ RAIND_LEAF void default_verdict(struct raind_question* q, const struct raind_gen
     else if (is_host(q->dst_id))
         answer(q, RAIND_V_DENY, RAIND_RULE_CTR_TO_HOST);
     else if (is_workload(q->src_id) && q->dst_id == RAIND_ID_WORLD)
-        default_outside(q, gen);
+        default_outside(q, gen, RAIND_RULE_NS_OBSERVE);
+    else if (q->src_id == RAIND_ID_WORLD && is_workload(q->dst_id) && q->published)
+        default_outside(q, gen, RAIND_RULE_PUBLISHED);
     else
         answer(q, RAIND_V_DENY, RAIND_RULE_NS_ENFORCE);
 }

@@ -74,6 +74,9 @@ struct raind_work {
     __u8 tcp_flags;
     __u8 hop;
     __u8 inbound; /* raind_to */
+    __u8 publish; /* sent to a published port of the host: dst_id, dst_ep, pport are those behind it
+                   */
+    __u8 hairpin; /* answer of such a flow on its way back: the source is the host's address */
     __u8 smac[6];
     __u8 dmac[6];
     /* parties */

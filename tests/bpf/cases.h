@@ -39,6 +39,7 @@ struct World {
     std::vector<WorldEndpoint> endpoints;
     std::vector<core::HostAddress> host;
     std::vector<Cidr> pools;
+    std::vector<core::PublishedPort> published;
     std::vector<core::CompiledSet> sets;  // the first is in force at the start, if there is one
     std::uint32_t flow_table = 4096;      // entries
 };
@@ -53,6 +54,7 @@ enum class Before {
     Withdraw,     // endpoints[number] is gone, its flows with it
     Sweep,        // the periodic sweep
     Fill,         // the flow table gets `number` foreign entries
+    Unpublish,    // no port is published any more
 };
 
 struct Expected {
@@ -60,6 +62,7 @@ struct Expected {
     std::uint32_t reason = RAIND_R_NONE;  // raind_reason
     std::uint32_t event = 0;              // raind_event_type of the record for this packet; 0: none
     std::uint32_t rule = 0;               // with NEW, AUDIT, and DENY by policy or default
+    std::uint32_t stamp = 0;              // with ToHost; 0: the one of the destination's address
     bool flow = false;                    // an entry for the packet's tuple exists afterwards
 };
 

@@ -147,6 +147,7 @@ Status Harness::reset(const World& world) {
     RAIND_CHECK(endpoints_->set_host_addresses(world_.host));
     for (std::size_t i = 0; i < world_.endpoints.size(); i++)
         RAIND_CHECK(publish(i));
+    RAIND_CHECK(endpoints_->set_published(world_.published));
     return {};
 }
 
@@ -205,6 +206,10 @@ Status Harness::prepare(const Step& step) {
         }
         case Before::Fill:
             return fill(step.number);
+        case Before::Unpublish: {
+            RAIND_CHECK(endpoints_->set_published({}));
+            return {};
+        }
     }
     return {};
 }

@@ -67,7 +67,7 @@ std::string differences(const World& world, const Step& step, const Observed& se
                         (want.outcome != Outcome::Answer || want.reason == RAIND_R_ANSWERED);
     differ("counted as passed", passes, seen.passed);
     if (want.outcome == Outcome::ToHost)
-        differ("stamp", right_stamp(world, step.packet), seen.stamp);
+        differ("stamp", want.stamp != 0 ? want.stamp : right_stamp(world, step.packet), seen.stamp);
     if (std::ranges::count_if(seen.events, about_packet) > 1)
         out += " more than one record;";
     return out;

@@ -198,6 +198,7 @@ std::vector<Case> all_cases() {
     add_policy_cases(out);
     add_flow_cases(out);
     add_inbound_cases(out);
+    add_published_cases(out);
     return out;
 }
 

@@ -86,5 +86,6 @@ void add_address_cases(std::vector<Case>& out);
 void add_policy_cases(std::vector<Case>& out);
 void add_flow_cases(std::vector<Case>& out);
 void add_inbound_cases(std::vector<Case>& out);
+void add_published_cases(std::vector<Case>& out);
 
 }  // namespace raind::testing

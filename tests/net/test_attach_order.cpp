@@ -39,6 +39,7 @@ class WatchingBackend final : public core::EnforcementBackend {
 
     Status set_pools(std::span<const Cidr>) override { return {}; }
     Status set_host_addresses(std::span<const core::HostAddress>) override { return {}; }
+    Result<bool> set_published(std::span<const core::PublishedPort>) override { return false; }
     Status attach_port(const std::string& interface, std::uint32_t) override {
         return note("attach", interface);
     }

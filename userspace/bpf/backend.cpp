@@ -29,6 +29,10 @@ Status EbpfBackend::set_host_addresses(std::span<const core::HostAddress> addres
     return endpoints_.set_host_addresses(addresses);
 }
 
+Result<bool> EbpfBackend::set_published(std::span<const core::PublishedPort> ports) {
+    return endpoints_.set_published(ports);
+}
+
 Status EbpfBackend::attach_port(const std::string& interface, std::uint32_t ifindex) {
     Status done = attacher_->attach(interface, ifindex);
     if (!done && done.error().code() != Errc::Conflict)
@@ -155,6 +159,8 @@ Result<core::BackendStatus> EbpfBackend::status() {
     out.fill.emplace_back(abi::map_name(abi::Map::EP), ports.size());
     RAIND_TRY(const std::vector<raind_ip> addresses, datapath_->addr.keys());
     out.fill.emplace_back(abi::map_name(abi::Map::ADDR), addresses.size());
+    RAIND_TRY(const std::vector<raind_pubkey> published, datapath_->publish.keys());
+    out.fill.emplace_back(abi::map_name(abi::Map::PUBLISH), published.size());
     RAIND_TRY(const std::optional<raind_total> total, datapath_->total.lookup(0));
     out.fill.emplace_back(abi::map_name(abi::Map::CT), total ? total->flows : 0);
     RAIND_TRY(out.drops, drops());

@@ -25,6 +25,7 @@ class EbpfBackend final : public core::EnforcementBackend {
     const Datapath& datapath() const { return *datapath_; }
 
     Status set_pools(std::span<const Cidr> pools) override;
+    Result<bool> set_published(std::span<const core::PublishedPort> ports) override;
     Status set_host_addresses(std::span<const core::HostAddress> addresses) override;
     Status attach_port(const std::string& interface, std::uint32_t ifindex) override;
     Status publish_endpoint(const core::EndpointSpec& endpoint) override;

@@ -166,6 +166,7 @@ Status Datapath::open_maps() {
     RAIND_CHECK(open(ep, abi::Map::EP));
     RAIND_CHECK(open(addr, abi::Map::ADDR));
     RAIND_CHECK(open(pool, abi::Map::POOL));
+    RAIND_CHECK(open(publish, abi::Map::PUBLISH));
     RAIND_CHECK(open(active, abi::Map::ACTIVE));
     RAIND_CHECK(open(gen, abi::Map::GEN));
     RAIND_CHECK(open(policy_slots, abi::Map::POLICY));

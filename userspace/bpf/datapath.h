@@ -43,6 +43,7 @@ class Datapath {
     BpfMap<std::uint32_t, raind_endpoint> ep;
     BpfMap<raind_ip, raind_addrval> addr;
     BpfMap<raind_prefix, std::uint32_t> pool;
+    BpfMap<raind_pubkey, raind_pubval> publish;
     BpfMap<std::uint32_t, std::uint64_t> active;
     BpfMap<std::uint32_t, raind_gen> gen;
     std::array<BpfMap<raind_polkey, raind_polval>, RAIND_SLOTS> policy;

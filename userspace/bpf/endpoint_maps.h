@@ -1,6 +1,6 @@
 // EndpointMaps: who is behind which port and address: raind_ep, raind_addr, raind_pool,
-// raind_quota, raind_epstat and the name maps. Every call is idempotent. One thread; interface
-// names are looked up in the calling thread's network namespace.
+// raind_publish, raind_quota, raind_epstat and the name maps. Every call is idempotent. One thread;
+// interface names are looked up in the calling thread's network namespace.
 #pragma once
 
 #include <span>
@@ -27,6 +27,8 @@ class EndpointMaps {
 
     Status set_pools(std::span<const Cidr> pools) const;
     Status set_host_addresses(std::span<const core::HostAddress> addresses) const;
+    // True: something had to be changed.
+    Result<bool> set_published(std::span<const core::PublishedPort> ports) const;
     // For people who dump maps: no program reads it, so a failure is logged and nothing else.
     void set_identity_name(core::IdentityId identity, const std::string& name) const;
     Status set_rule_names(std::span<const core::RuleInfo> table) const;

@@ -39,6 +39,18 @@ struct EndpointSpec {
     std::uint32_t event_rate = 20000;  // records a second; burst is twice that
 };
 
+// A port of the host that stands for one of a container, on one address or on all of its family.
+struct PublishedPort {
+    IpAddress address;  // of the host; 0.0.0.0 and :: are every address of the family
+    std::uint16_t port = 0;
+    std::uint8_t protocol = 0;  // kProtoTcp, kProtoUdp
+    IdentityId identity = 0;    // who is behind it
+    EndpointId ep_id = 0;
+    IpAddress target;
+    std::uint16_t target_port = 0;
+    bool operator==(const PublishedPort&) const = default;
+};
+
 struct HostAddress {
     IpAddress address;
     bool gateway = false;  // an address of one of our bridges
@@ -82,6 +94,10 @@ class EnforcementBackend {
     virtual Status set_pools(std::span<const Cidr> pools) = 0;
     // Every local, broadcast and anycast address of the namespace; replaces what was there.
     virtual Status set_host_addresses(std::span<const HostAddress> addresses) = 0;
+
+    // Every published port of the namespace; replaces what was there. True: something had to be
+    // changed.
+    virtual Result<bool> set_published(std::span<const PublishedPort> ports) = 0;
 
     // A new port, in this order (datapath design, attach): programs first, then the maps.
     virtual Status attach_port(const std::string& interface, std::uint32_t ifindex) = 0;

@@ -69,6 +69,10 @@ void Evaluator::set_pools(std::span<const Cidr> pools) {
     pools_.assign(pools.begin(), pools.end());
 }
 
+void Evaluator::set_published(std::span<const PublishedPort> ports) {
+    published_.assign(ports.begin(), ports.end());
+}
+
 void Evaluator::commit(const CompiledSet& set) {
     policy_ = std::make_unique<VerdictTable>(set);
     ++generation_;
@@ -169,7 +173,7 @@ raind_reason Evaluator::find_peer(Work& work) const {
     }
     if (const auto it = host_.find(address); it != host_.end()) {
         work.peer() = {it->second ? IdentityId{RAIND_ID_GATEWAY} : IdentityId{RAIND_ID_HOST}, 0};
-        return RAIND_R_NONE;
+        return work.inbound() ? RAIND_R_NONE : find_behind(work);
     }
     const auto covers = [&](const Cidr& pool) {
         return pool.is_v4() == address.is_v4() && pool.contains(address);
@@ -180,12 +184,54 @@ raind_reason Evaluator::find_peer(Work& work) const {
     return RAIND_R_NONE;
 }
 
+// The entry of the address itself, else that of every address of its family.
+const PublishedPort* Evaluator::published_at(const Packet& packet, const IpAddress& address,
+                                             std::uint16_t port) const {
+    if (packet.protocol != kProtoTcp && packet.protocol != kProtoUdp)
+        return nullptr;
+    const PublishedPort* found = nullptr;
+    const IpAddress every = address.is_v4() ? IpAddress::v4(0) : IpAddress();
+    for (const PublishedPort& entry : published_) {
+        if (entry.port != port || entry.protocol != packet.protocol)
+            continue;
+        if (entry.address == address)
+            return &entry;
+        if (entry.address == every)
+            found = &entry;
+    }
+    return found;
+}
+
+// To a port of the host that stands for one of a container: judged as sent to that container.
+raind_reason Evaluator::find_behind(Work& work) const {
+    const Packet& packet = work.packet;
+    const PublishedPort* behind = published_at(packet, packet.destination, packet.destination_port);
+    if (behind == nullptr)
+        return RAIND_R_NONE;
+    if (behind->ep_id == 0 || !is_workload(behind->identity))
+        return RAIND_R_NO_IDENTITY;
+    work.destination = {behind->identity, behind->ep_id};
+    work.publish = true;
+    work.slow = true;
+    work.behind_port = behind->target_port;
+    return RAIND_R_NONE;
+}
+
 // Towards a container: who may bear this source address.
 raind_reason Evaluator::check_stamp(Work& work) const {
     if (work.source.endpoint != 0)
         return (work.in.mark & RAIND_STAMP_FROM_PORT) != 0 ? RAIND_R_NONE : RAIND_R_UNSTAMPED;
     if (!is_host_class(work.source.identity) || !work.in.forwarded)
         return RAIND_R_NONE;
+    if ((work.in.mark & RAIND_STAMP_FROM_PORT) != 0) {
+        const PublishedPort* behind =
+            published_at(work.packet, work.packet.source, work.packet.source_port);
+        if (behind == nullptr || behind->ep_id == 0)
+            return RAIND_R_SPOOF;
+        work.source = {behind->identity, behind->ep_id};
+        work.hairpin = true;
+        return RAIND_R_NONE;
+    }
     if ((work.in.mark & RAIND_STAMP_PUBLISHED) == 0)
         return RAIND_R_SPOOF;
     work.source.identity = RAIND_ID_WORLD;  // other software of the host masqueraded it

@@ -2,7 +2,7 @@
 //
 // It follows sections 5 to 8 of the datapath design in their order, on containers of the standard
 // library, and is what the BPF programs are compared with. It leaves out what the programs leave
-// out (fragments, ICMP errors, published ports, DNS: denied and counted). One thread.
+// out (fragments, ICMP errors, DNS: denied and counted). One thread.
 #pragma once
 
 #include <cstdint>
@@ -62,6 +62,7 @@ class Evaluator {
     void remove_endpoint(std::uint32_t ifindex);
     void set_host_addresses(std::span<const HostAddress> addresses);
     void set_pools(std::span<const Cidr> pools);
+    void set_published(std::span<const PublishedPort> ports);
     void commit(const CompiledSet& set);
 
     // Judges all flows of older generations, as the sweep after a commit does.
@@ -101,6 +102,9 @@ class Evaluator {
     raind_reason solicitation(Work& work, const IpAddress& target) const;
     raind_reason neighbour_to(Work& work) const;
     raind_reason find_peer(Work& work) const;
+    raind_reason find_behind(Work& work) const;
+    const PublishedPort* published_at(const Packet& packet, const IpAddress& address,
+                                      std::uint16_t port) const;
     raind_reason check_stamp(Work& work) const;
     raind_reason judge_flow(Work& work);
     raind_reason known_flow(Work& work, bool& decided);
@@ -114,6 +118,7 @@ class Evaluator {
     std::map<std::uint32_t, Endpoint> endpoints_;  // by interface index
     std::map<IpAddress, bool> host_;               // true: an address of a bridge
     std::vector<Cidr> pools_;
+    std::vector<PublishedPort> published_;
     std::unique_ptr<VerdictTable> policy_;
     std::uint32_t generation_ = 0;
     FlowTable flows_;

@@ -114,7 +114,7 @@ raind_reason Evaluator::known_flow(Work& work, bool& decided) {
     advance_flow(*flow, work.packet, reply, now_);
     work.rule = flow->rule;
     work.match_class = flow->match_class;
-    work.slow = flow->inbound;
+    work.slow = flow->slow;
     work.permitted = true;
     return RAIND_R_ESTABLISHED;
 }
@@ -134,13 +134,16 @@ Flow Evaluator::make_flow(const Work& work, const Verdict& verdict, bool publish
     flow.generation = generation_;
     flow.rule = verdict.rule;
     flow.match_class = verdict.match_class;
-    flow.policy_port = work.packet.policy_port;
+    flow.slow = work.inbound() || work.publish;
+    flow.policy_port = work.publish ? work.behind_port : work.packet.policy_port;
     flow.last = now_;
     return flow;
 }
 
 raind_reason Evaluator::new_flow(Work& work) {
     const Packet& packet = work.packet;
+    if (work.hairpin)  // opens nothing
+        return RAIND_R_SPOOF;
     if (!proper_first(packet))
         return RAIND_R_NOT_FIRST;
     const EndpointSpec& own = work.endpoint->spec;
@@ -155,9 +158,10 @@ raind_reason Evaluator::new_flow(Work& work) {
         .source_address = packet.source,
         .destination_address = packet.destination,
         .protocol = packet.protocol,
-        .port = packet.policy_port,
+        .port = work.publish ? work.behind_port : packet.policy_port,
         .endpoint_flags = work.endpoint->flags,
-        .published = work.inbound() && (work.in.mark & RAIND_STAMP_PUBLISHED) != 0,
+        .published =
+            work.publish || (work.inbound() && (work.in.mark & RAIND_STAMP_PUBLISHED) != 0),
     };
     const Verdict verdict = policy_->judge(question);
     work.rule = verdict.rule;
@@ -168,9 +172,12 @@ raind_reason Evaluator::new_flow(Work& work) {
         return RAIND_R_CT_FULL;
     const Flow flow = make_flow(work, verdict, question.published);
     flows_.insert(work.key.key, flow);
-    work.slow = flow.inbound;
+    work.slow = flow.slow;
     work.permitted = true;
-    work.event = flow.audit ? RAIND_EV_AUDIT : RAIND_EV_NEW;
+    // After the translation of a published port: the opener's port has recorded it.
+    const bool second = work.inbound() && work.source.endpoint != 0;
+    if (!second)
+        work.event = flow.audit ? RAIND_EV_AUDIT : RAIND_EV_NEW;
     return verdict.reason;
 }
 

@@ -14,8 +14,11 @@ struct Evaluator::Work {
     FlowParty source = {}, destination = {};
     OrientedKey key = {};
     bool permitted = false;
-    bool silent = false;  // drop without a record
-    bool slow = false;    // never by redirect
+    bool silent = false;   // drop without a record
+    bool slow = false;     // never by redirect
+    bool publish = false;  // sent to a published port of the host: the destination is behind it
+    bool hairpin = false;  // answer of such a flow on its way back, with the host's address
+    std::uint16_t behind_port = 0;
     Delivery delivery = Delivery::Drop;
     raind_reason reason = RAIND_R_NONE;
     std::uint32_t event = 0;

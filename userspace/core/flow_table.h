@@ -35,6 +35,7 @@ struct Flow {
     std::uint8_t protocol = 0;
     bool opener_is_b = false;
     bool inbound = false;  // opened towards a container by host or outside
+    bool slow = false;     // never by redirect
     bool published = false;
     bool audit = false;
     std::uint32_t endpoint_flags = 0;  // of the port where it was opened

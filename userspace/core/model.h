@@ -11,6 +11,7 @@
 
 #include "userspace/common/addr.h"
 #include "userspace/common/clock.h"
+#include "userspace/common/port_mapping.h"
 
 namespace raind::core {
 
@@ -54,6 +55,7 @@ struct ContainerOptions {
     ResourceLimits limits;
     std::string stop_signal;          // empty: TERM; the image's stands here after create
     std::optional<int> stop_timeout;  // seconds between the stop signal and KILL
+    std::vector<PortMapping> ports;  // published: held from create until removal
 };
 
 struct ContainerRecord {

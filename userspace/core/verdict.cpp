@@ -98,14 +98,16 @@ Verdict VerdictTable::predefined(const Question& question) const {
         return by_default(RAIND_V_ALLOW, RAIND_RULE_GW_ECHO);
     if (is_host_class(question.destination))
         return by_default(RAIND_V_DENY, RAIND_RULE_CTR_TO_HOST);
-    if (!from_workload || question.destination != RAIND_ID_WORLD)
+    const bool published = question.source == RAIND_ID_WORLD && to_workload && question.published;
+    if (!published && (!from_workload || question.destination != RAIND_ID_WORLD))
         return by_default(RAIND_V_DENY, RAIND_RULE_NS_ENFORCE);
     bool observe = mode_ == NsMode::Observe;
     if ((question.endpoint_flags & RAIND_EP_NS_OBSERVE) != 0)
         observe = true;
     if ((question.endpoint_flags & RAIND_EP_NS_ENFORCE) != 0)
         observe = false;
-    return observe ? by_default(RAIND_V_ALLOW, RAIND_RULE_NS_OBSERVE)
+    const RuleId permits = published ? RAIND_RULE_PUBLISHED : RAIND_RULE_NS_OBSERVE;
+    return observe ? by_default(RAIND_V_ALLOW, permits)
                    : by_default(RAIND_V_DENY, RAIND_RULE_NS_ENFORCE);
 }
 

@@ -11,6 +11,7 @@
     X(EP, "raind_ep")             \
     X(ADDR, "raind_addr")         \
     X(POOL, "raind_pool")         \
+    X(PUBLISH, "raind_publish")   \
     X(ACTIVE, "raind_active")     \
     X(GEN, "raind_gen")           \
     X(POLICY, "raind_policy")     \
@@ -71,6 +72,23 @@ struct raind_addrval {
 RAIND_ABI_SIZE(raind_addrval, 32);
 
 /* raind_pool: key struct raind_prefix, value u32 class (RAIND_ID_SPECIAL or RAIND_ID_POOL). */
+
+/* raind_publish: a port of the host that stands for one of a container. */
+struct raind_pubkey {
+    struct raind_ip addr; /* 0.0.0.0 (as ::ffff:0.0.0.0) or ::, any address of that family */
+    __u16 port;
+    __u8 proto;
+    __u8 pad;
+};
+RAIND_ABI_SIZE(raind_pubkey, 20);
+
+struct raind_pubval {
+    __u32 identity;
+    __u32 ep_id;
+    __u16 port; /* of the container */
+    __u16 pad;
+};
+RAIND_ABI_SIZE(raind_pubval, 12);
 
 struct raind_mask {
     __u16 portmask; /* 0xffff exact, 0 any port */
@@ -279,18 +297,6 @@ struct raind_fqdnval {
     __u64 expires;
     __u32 classes[4];
 };
-struct raind_pubkey {
-    struct raind_ip addr; /* zero: any address of the host */
-    __u16 port;
-    __u8 proto;
-    __u8 pad;
-};
-struct raind_pubval {
-    __u32 identity;
-    __u32 ep_id;
-    __u16 port;
-    __u16 pad;
-};
 struct raind_fragkey {
     __u32 ep_id;
     struct raind_ip src;
@@ -316,8 +322,6 @@ struct raind_sockval {
 };
 RAIND_ABI_SIZE(raind_fqdnkey, 24);
 RAIND_ABI_SIZE(raind_fqdnval, 24);
-RAIND_ABI_SIZE(raind_pubkey, 20);
-RAIND_ABI_SIZE(raind_pubval, 12);
 RAIND_ABI_SIZE(raind_fragkey, 44);
 RAIND_ABI_SIZE(raind_fragval, 16);
 RAIND_ABI_SIZE(raind_sockval, 40);

@@ -58,6 +58,7 @@ class Run {
             place(n);
         evaluator_.set_host_addresses(world_.host);
         evaluator_.set_pools(world_.pools);
+        evaluator_.set_published(world_.published);
         if (!world_.sets.empty())
             evaluator_.commit(world_.sets.front());
     }
@@ -111,6 +112,9 @@ class Run {
             case Before::Fill:
                 evaluator_.add_foreign_flows(step.number);
                 return;
+            case Before::Unpublish:
+                evaluator_.set_published({});
+                return;
         }
     }
 
@@ -126,6 +130,8 @@ void check_step(const Step& step, const core::Judgement& got) {
                   ", expected ", abi::reason_name(step.expected.reason));
     CHECK_MESSAGE(got.event == step.expected.event, "event: got ", abi::event_name(got.event),
                   ", expected ", abi::event_name(step.expected.event));
+    if (step.expected.stamp != 0)
+        CHECK_MESSAGE(got.stamp == step.expected.stamp, "stamp: got ", got.stamp);
     CHECK_MESSAGE(got.flow == step.expected.flow, "flow entry: got ", got.flow);
     if (step.expected.rule != 0)
         CHECK_MESSAGE(got.rule == step.expected.rule, "rule: got ", got.rule, ", expected ",
