@@ -151,6 +151,12 @@ Result<ForwardingState> Network::forwarding() {
     return ForwardingState{ip4 == "1", ip6.has_value() && *ip6 == "1"};
 }
 
+Status Network::bring_loopback_up() {
+    const std::lock_guard lock(mutex_);
+    RAIND_TRY(const Link loopback, get_link(socket_, "lo"));
+    return change_link(socket_, loopback.index, {.up = OnOff::On});
+}
+
 Result<std::vector<Sysctl>> Network::enable_forwarding_own() {
     return write_sysctls(netns_, {{"ipv4/conf/all/send_redirects", "0"},
                                   {"ipv4/conf/default/send_redirects", "0"},

@@ -88,6 +88,8 @@ class Network {
     Result<std::vector<OwnAddress>> own_addresses();
 
     Result<ForwardingState> forwarding();
+    // The loopback of a namespace that is ours alone: 127.0.0.1 and the own addresses need it.
+    Status bring_loopback_up();
     // Forwarding for both families in a namespace that is ours alone.
     Result<std::vector<Sysctl>> enable_forwarding_own();
     // The same on a host that others use too: uplinks that accept router advertisements go on doing

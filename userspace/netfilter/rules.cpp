@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "userspace/common/ifname.h"
+#include "userspace/netfilter/rules_ports.h"
 
 namespace raind::netfilter {
 namespace {
@@ -49,9 +50,7 @@ std::string counters_text(const std::vector<GuardCounter>& counters) {
 
 std::string base_chain(std::string_view hook, std::string_view type, int priority,
                        std::string_view rules) {
-    return fmt::format(
-        "    chain {} {{\n        type {} hook {} priority {}; policy accept;\n{}    }}\n", hook,
-        type, hook, priority, rules);
+    return chain_text(hook, type, hook, priority, rules);
 }
 
 std::string prerouting_text(const Stamp& stamp) {
@@ -64,6 +63,10 @@ std::string prerouting_text(const Stamp& stamp) {
            fmt::format(
                "    chain from_bridge {{\n"
                "        meta mark & {:#010x} == 0 counter name \"unstamped\" drop\n"
+               // The bridge routes loopback addresses while a port is published on them; no
+               // container is to profit.
+               "        ip daddr 127.0.0.0/8 counter name \"loopback\" drop\n"
+               "        ip saddr 127.0.0.0/8 counter name \"loopback\" drop\n"
                "    }}\n",
                any);
 }
@@ -87,6 +90,7 @@ std::string forward_text(const GuardSpec& spec) {
         spec.stamp.from_port);
     if (spec.foreign == ForeignForwarding::Dropped)
         rules += "        iifname != @bridges oifname != @bridges counter name \"foreign\" drop\n";
+    rules += stamp_published_text(spec.ports, spec.stamp);
     return "    chain to_bridge {\n"
            "        fib saddr type local counter name \"spoofed\" drop\n"
            "        ip saddr @pools4 counter name \"spoofed\" drop\n"
@@ -108,6 +112,8 @@ std::string output_text() {
 std::string postrouting_text() {
     return base_chain(
         "postrouting", "nat", kSourceNat,
+        // A process of the host that uses 127.0.0.1 and a published port.
+        "        oifname @bridges ip saddr 127.0.0.0/8 ct status dnat masquerade\n"
         "        oifname @bridges return\n"
         "        oifname \"lo\" return\n"
         "        ip saddr @pools4 ip daddr != @pools4 counter name \"masqueraded\" masquerade\n"
@@ -117,8 +123,8 @@ std::string postrouting_text() {
 }  // namespace
 
 std::vector<std::string> counter_names() {
-    return {"unstamped", "not_for_host", "not_for_outside", "spoofed",
-            "foreign",   "redirects",    "masqueraded"};
+    return {"unstamped", "not_for_host", "not_for_outside", "spoofed",  "foreign",
+            "redirects", "masqueraded",  "loopback",        "published"};
 }
 
 std::string table_name(std::string_view instance) {
@@ -133,6 +139,7 @@ Status check_guard(const GuardSpec& spec) {
         RAIND_CHECK(check_interface_name(bridge));
     const auto& stamp = spec.stamp;
     std::uint32_t sum = 0;
+    RAIND_CHECK(check_ports(spec.ports));
     for (const auto bit : {stamp.from_port, stamp.published, stamp.dns, stamp.to_host}) {
         if (bit == 0 || (bit & (bit - 1)) != 0 || (sum & bit) != 0)
             return Error(Errc::InvalidArgument, "a stamp is four different bits");
@@ -144,10 +151,17 @@ Status check_guard(const GuardSpec& spec) {
 Result<std::string> replace_commands(const GuardSpec& spec,
                                      const std::vector<GuardCounter>& counters) {
     RAIND_CHECK(check_guard(spec));
-    return fmt::format("{}table inet {} {{\n{}{}{}{}{}{}{}}}\n", remove_commands(spec.instance),
-                       table_name(spec.instance), counters_text(counters), sets_text(spec),
-                       prerouting_text(spec.stamp), input_text(spec.stamp), forward_text(spec),
-                       output_text(), postrouting_text());
+    const std::string parts[] = {counters_text(counters),
+                                 sets_text(spec),
+                                 port_sets_text(spec.ports),
+                                 prerouting_text(spec.stamp),
+                                 input_text(spec.stamp),
+                                 forward_text(spec),
+                                 output_text(),
+                                 postrouting_text(),
+                                 port_chains_text(spec.ports, spec.stamp)};
+    return fmt::format("{}table inet {} {{\n{}}}\n", remove_commands(spec.instance),
+                       table_name(spec.instance), fmt::join(parts, ""));
 }
 
 std::string remove_commands(std::string_view instance) {

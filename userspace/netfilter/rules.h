@@ -8,6 +8,9 @@
 // All in one table of the family inet, `raind_guard` or `raind_guard_<instance>`, replaced in one
 // transaction. Two instances in one network namespace need stamps that do not overlap: each clears
 // its bits on every interface that is not a bridge of its own.
+//
+// Published ports are here too (rules_ports.h): destination translation for what comes from
+// outside, from the host and, where a program has stamped it, from containers.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +22,7 @@
 #include "raind/result.h"
 
 #include "userspace/common/addr.h"
+#include "userspace/core/backend.h"
 
 namespace raind::netfilter {
 
@@ -45,6 +49,7 @@ struct GuardSpec {
     std::vector<Cidr> pools;           // ours, both families
     Stamp stamp;
     ForeignForwarding foreign = ForeignForwarding::Untouched;
+    std::vector<core::PublishedPort> ports;
     bool operator==(const GuardSpec&) const = default;
 };
 

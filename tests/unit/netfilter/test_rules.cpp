@@ -52,6 +52,60 @@ TEST_CASE("options: instance, another stamp, foreign forwarding, nothing to guar
     CHECK(!has(text, "elements"));
 }
 
+TEST_CASE("published ports") {
+    CHECK(!has(replace_commands(sample(), {}).value(), "chain publish"));
+    auto spec = sample();
+    const auto add = [&](const char* address, std::uint16_t port, std::uint8_t protocol,
+                         const char* target) {
+        spec.ports.push_back({.address = IpAddress::parse(address).value(),
+                              .port = port,
+                              .protocol = protocol,
+                              .target = IpAddress::parse(target).value(),
+                              .target_port = 80});
+    };
+    add("0.0.0.0", 8080, 6, "10.166.0.1");
+    add("::", 8080, 17, "fd00::1");
+    add("192.0.2.1", 9090, 6, "10.166.0.1");
+    const auto text = replace_commands(spec, {}).value();
+    CHECK(has(text, "map port_any4 {"));
+    CHECK(has(text, "elements = { tcp . 8080 : 10.166.0.1 . 80 }"));
+    CHECK(has(text, "elements = { udp . 8080 : fd00::1 . 80 }"));
+    CHECK(has(text, "elements = { 192.0.2.1 . tcp . 9090 : 10.166.0.1 . 80 }"));
+    // The stamp is for the very mapping.
+    CHECK(has(text, "set tcp_any4 {"));
+    CHECK(has(text, "elements = { 8080 . 10.166.0.1 . 80 }"));
+    CHECK(has(text, "elements = { 192.0.2.1 . 9090 . 10.166.0.1 . 80 }"));
+    CHECK(has(text,
+              "ct status dnat meta l4proto tcp ct original ip daddr . ct original proto-dst . ip "
+              "daddr . tcp dport @tcp4 counter name \"published\" meta mark set meta mark | "
+              "0x00000200"));
+    CHECK(!has(text, "@udp4"));
+    CHECK(!has(text, "@port6"));
+    // Containers only where a program has said so.
+    CHECK(has(text, "iifname @bridges meta mark & 0x00000100 == 0 return\n        jump publish"));
+    CHECK(has(text, "fib daddr type != local return"));
+}
+
+TEST_CASE("a published port that is none is refused") {
+    const core::PublishedPort good{.address = IpAddress::v4(0),
+                                   .port = 1,
+                                   .protocol = 6,
+                                   .target = IpAddress::v4(0x0aa60001),
+                                   .target_port = 2};
+    const auto with = [&](auto change) {
+        auto spec = sample();
+        spec.ports = {good};
+        change(spec.ports[0]);
+        return check_guard(spec).has_value();
+    };
+    CHECK(with([](core::PublishedPort&) {}));
+    CHECK(!with([](core::PublishedPort& p) { p.port = 0; }));
+    CHECK(!with([](core::PublishedPort& p) { p.target_port = 0; }));
+    CHECK(!with([](core::PublishedPort& p) { p.protocol = 1; }));
+    CHECK(!with([](core::PublishedPort& p) { p.target = IpAddress::v4(0); }));
+    CHECK(!with([](core::PublishedPort& p) { p.target = IpAddress::parse("fd00::1").value(); }));
+}
+
 TEST_CASE("counts go on from the table that is replaced") {
     const auto text = replace_commands(sample(), {{"spoofed", 12, 3456}}).value();
     CHECK(has(text, "counter spoofed {\n        packets 12 bytes 3456\n"));
