@@ -37,6 +37,10 @@ std::string hint_for(const std::string& message) {
         return "raind policy ls shows the policies";
     if (message.find("already used by other container") != std::string::npos)
         return "choose another --name, or remove the other container: raind container rm NAME";
+    if (message.find("is already published by") != std::string::npos)
+        return "choose another port, or remove the other container: raind container rm NAME";
+    if (message.find("in use by a process of the host") != std::string::npos)
+        return "choose another port, or end that process";
     if (message.find("not allowed to current container status: running") != std::string::npos)
         return "stop it first: raind container stop NAME";
     if (message.find("already started") != std::string::npos)

@@ -8,6 +8,7 @@
 #include "cli/command_util.h"
 #include "cli/limit_options.h"
 #include "cli/text.h"
+#include "userspace/common/port_mapping.h"
 
 namespace raind::cli {
 
@@ -22,6 +23,8 @@ std::vector<OptionSpec> create_options() {
         {"--entrypoint", OptionKind::Value, "PROGRAM", "program instead of the image's entrypoint"},
         {"--hostname", OptionKind::Value, "NAME", "host name inside (else the container's id)"},
         {"-l,--label", OptionKind::List, "KEY=VALUE", "label of the container"},
+        {"-p,--publish", OptionKind::List, "[ADDR:]HOST:CONTAINER[/PROTO]",
+         "make a port reachable by a port of the host (tcp or udp)"},
         {"--read-only", OptionKind::Flag, "", "mount the root file system read-only"},
         {"--cap-add", OptionKind::List, "CAP", "add a capability, or ALL"},
         {"--cap-drop", OptionKind::List, "CAP", "drop a capability, or ALL"},
@@ -36,8 +39,7 @@ std::vector<RefusedOption> refused_create_options() {
     return {
         {"-t,--tty", OptionKind::Flag, "use raind container exec for commands without a terminal"},
         {"-i,--interactive", OptionKind::Flag, "raind container exec streams standard input"},
-        {"-p,--publish", OptionKind::List, "containers reach each other by raind policy add"},
-        {"-P,--publish-all", OptionKind::Flag, "containers reach each other by raind policy add"},
+        {"-P,--publish-all", OptionKind::Flag, "name each port: -p HOST:CONTAINER"},
         {"-v,--volume", OptionKind::List, "put the files into the image"},
         {"--mount", OptionKind::List, "put the files into the image"},
         {"--tmpfs", OptionKind::List, {}},
@@ -92,6 +94,17 @@ Outcome<std::map<std::string, std::string>> labels_of(const Parsed& parsed) {
     return out;
 }
 
+// Refused here already, before an image is pulled.
+Outcome<std::vector<std::string>> ports_of(const Parsed& parsed) {
+    std::vector<std::string> out;
+    for (const std::string& entry : parsed.values("publish")) {
+        if (auto port = PortMapping::parse(entry); !port)
+            return usage_error(port.error().message());
+        out.push_back(entry);
+    }
+    return out;
+}
+
 }  // namespace
 
 Outcome<api::CreateContainerRequest> create_request(const Parsed& parsed,
@@ -113,6 +126,7 @@ Outcome<api::CreateContainerRequest> create_request(const Parsed& parsed,
     request.command.assign(parsed.args.begin() + 1, parsed.args.end());
     RAIND_TRY(request.env, environment_of(parsed));
     RAIND_TRY(request.labels, labels_of(parsed));
+    RAIND_TRY(request.port, ports_of(parsed));
     request.network = network;
     request.name = parsed.value("name");
     if (parsed.has("entrypoint"))

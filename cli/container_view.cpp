@@ -47,10 +47,13 @@ std::string ports_cell(const nlohmann::json& container) {
         const auto source = reader.integer("source", 0, 65535, 0);
         const auto destination = reader.integer("destination", 0, 65535, 0);
         const auto protocol = reader.string("protocol", "tcp");
-        if (!source || !destination || !protocol)
+        const auto address = reader.string("address", "");
+        if (!source || !destination || !protocol || !address)
             continue;
-        out += fmt::format("{}0.0.0.0:{}->{}/{}", out.empty() ? "" : ",", *source, *destination,
-                           terminal_safe(*protocol));
+        const bool v6 = address->find(':') != std::string::npos;
+        const std::string shown = address->empty() ? "0.0.0.0" : terminal_safe(*address);
+        out += fmt::format("{}{}{}{}:{}->{}/{}", out.empty() ? "" : ",", v6 ? "[" : "", shown,
+                           v6 ? "]" : "", *source, *destination, terminal_safe(*protocol));
     }
     return out;
 }

@@ -55,7 +55,7 @@ struct ContainerOptions {
     ResourceLimits limits;
     std::string stop_signal;          // empty: TERM; the image's stands here after create
     std::optional<int> stop_timeout;  // seconds between the stop signal and KILL
-    std::vector<PortMapping> ports;  // published: held from create until removal
+    std::vector<PortMapping> ports;   // published: held from create until removal
 };
 
 struct ContainerRecord {

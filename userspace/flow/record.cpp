@@ -164,6 +164,8 @@ void RecordMaker::head(JsonWriter& json, const raind_event& event, const Form& f
     write_reason(json, event.reason);
     if (!parties.direction.empty())
         json.plain("direction", parties.direction);
+    if ((event.flags & RAIND_EVF_PUBLISHED) != 0)
+        json.boolean("published", true);
     if (!parties.claimed.is_zero())
         json.plain("claimed_ip", parties.claimed.to_string());
     if (is_audit(event))

@@ -15,6 +15,7 @@
 #include "userspace/runtime/create_request.h"
 #include "userspace/runtime/limits.h"
 #include "userspace/runtime/process_options.h"
+#include "userspace/runtime/published_ports.h"
 #include "userspace/runtime/subordinate_ids.h"
 
 namespace raind::runtime {
@@ -106,6 +107,7 @@ Result<std::pair<core::ContainerRecord, std::int64_t>> ContainerManager::reserve
     RAIND_TRY(record.identity,
               store.identities().number_for(store::IdentityKind::Workload, record.name));
     RAIND_TRY(const auto others, store.containers().list());
+    RAIND_CHECK(check_ports_free(record.options.ports, others));
     do {
         record.mac = core::local_mac(random_u64());
     } while (

@@ -10,6 +10,7 @@
 #include "userspace/common/text.h"
 #include "userspace/runtime/container_manager.h"
 #include "userspace/runtime/limits.h"
+#include "userspace/runtime/published_ports.h"
 #include "userspace/runtime/stored_output.h"
 
 namespace raind::runtime {
@@ -82,6 +83,7 @@ api::ContainerInfo to_info(const core::ContainerRecord& r,
             .image_reference = r.image_reference,
             .command = r.process,
             .address = r.ip4.to_string(),
+            .forwards = forwards_of(r.options.ports),
             .creating_at = rfc3339(r.creating_at),
             .created_at = rfc3339(r.created_at),
             .started_at = rfc3339(r.started_at),

@@ -9,6 +9,7 @@
 #include "userspace/runtime/capabilities.h"
 #include "userspace/runtime/limits.h"
 #include "userspace/runtime/process_options.h"
+#include "userspace/runtime/published_ports.h"
 
 namespace raind::runtime {
 namespace {
@@ -79,8 +80,6 @@ Status check_stop(const api::CreateContainerRequest& request) {
 }  // namespace
 
 Result<core::ContainerOptions> checked_options(const api::CreateContainerRequest& request) {
-    if (!request.port.empty())
-        return refuse("publishing ports");
     if (!request.mount.empty())
         return refuse("mounting volumes");
     if (request.tty)
@@ -108,6 +107,7 @@ Result<core::ContainerOptions> checked_options(const api::CreateContainerRequest
     std::optional<int> stop_timeout;
     if (request.stop_timeout)
         stop_timeout = static_cast<int>(*request.stop_timeout);
+    RAIND_TRY(auto ports, checked_ports(request.port));
     return core::ContainerOptions{.command = request.command,
                                   .entrypoint = request.entrypoint,
                                   .env = request.env,
@@ -121,7 +121,8 @@ Result<core::ContainerOptions> checked_options(const api::CreateContainerRequest
                                   .auto_remove = request.auto_remove,
                                   .limits = limits,
                                   .stop_signal = request.stop_signal,
-                                  .stop_timeout = stop_timeout};
+                                  .stop_timeout = stop_timeout,
+                                  .ports = std::move(ports)};
 }
 
 }  // namespace raind::runtime

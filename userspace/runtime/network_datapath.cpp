@@ -9,6 +9,7 @@
 #include "userspace/common/log.h"
 #include "userspace/core/compiler.h"
 #include "userspace/core/ipam.h"
+#include "userspace/netfilter/connections.h"
 
 namespace raind::runtime {
 namespace {
@@ -73,7 +74,8 @@ netfilter::GuardSpec NetworkDatapath::guard_spec() const {
     return {.bridges = {options_.bridge},
             .pools = {pool_.subnet4, pool_.subnet6},
             .foreign = host_forwarding ? netfilter::ForeignForwarding::Dropped
-                                       : netfilter::ForeignForwarding::Untouched};
+                                       : netfilter::ForeignForwarding::Untouched,
+            .ports = publisher_.published()};
 }
 
 // Everything that has to stand before the first endpoint; again at every start.
@@ -82,6 +84,12 @@ Status NetworkDatapath::prepare() {
     RAIND_CHECK(ensure_pool());
     const std::array<Cidr, 2> pools{pool_.subnet4, pool_.subnet6};
     RAIND_CHECK(in_netns([&] { return backend_.set_pools(pools); }));
+    // What an earlier daemon published goes on without a gap; recover() corrects it.
+    RAIND_TRY(const auto containers, store_.containers().list());
+    for (const core::ContainerRecord& container : containers)
+        if (container.ep_id != 0)
+            publisher_.publish(container);
+    RAIND_CHECK(in_netns([&] { return backend_.set_published(publisher_.published()); }));
     // The guard first: what reaches the bridge is judged from its first moment.
     RAIND_CHECK(guard_->ensure(guard_spec()));
     RAIND_TRY(bridge_, network_->ensure_bridge(
@@ -89,11 +97,65 @@ Status NetworkDatapath::prepare() {
                             .mac = pool_.mac,
                             .ip4 = {pool_.gateway4, pool_.subnet4.length()},
                             .ip6 = net::InterfaceAddress{pool_.gateway6, pool_.subnet6.length()}}));
-    if (!options_.netns.empty())
+    if (!options_.netns.empty()) {
+        RAIND_CHECK(network_->bring_loopback_up());
         RAIND_CHECK(network_->enable_forwarding_own());
-    else if (options_.manage_forwarding)
+    } else if (options_.manage_forwarding) {
         RAIND_CHECK(network_->enable_forwarding_shared());
+    }
+    RAIND_CHECK(route_loopback());
     return refresh_host_addresses();
+}
+
+// 127.0.0.1 of the host reaches a published port only if the bridge may route loopback addresses.
+// The guard table keeps containers from using that, and no other interface gets the permission.
+Status NetworkDatapath::route_loopback() {
+    const std::string path = fmt::format("ipv4/conf/{}/route_localnet", options_.bridge);
+    const std::vector<net::Sysctl> wanted{{path, publisher_.on_loopback() ? "1" : "0"}};
+    RAIND_CHECK(net::write_sysctls(network_->netns(), wanted));
+    return {};
+}
+
+// Who may be behind a port is known before anything is translated, and the guard of the loopback
+// addresses is there before they are routed.
+Status NetworkDatapath::apply_ports() {
+    ports_pending_ = true;
+    RAIND_CHECK(in_netns([&] { return backend_.set_published(publisher_.published()); }));
+    RAIND_CHECK(guard_->ensure(guard_spec()));
+    RAIND_CHECK(route_loopback());
+    ports_pending_ = false;
+    return {};
+}
+
+Status NetworkDatapath::open_ports(const core::ContainerRecord& container) {
+    if (container.options.ports.empty())
+        return {};
+    publisher_.publish(container);
+    return apply_ports().context("publish ports");
+}
+
+Status NetworkDatapath::close_ports(const core::ContainerRecord& container) {
+    if (!publisher_.withdraw(container.id) && !ports_pending_)
+        return {};
+    // The map first here too: a container's packet that is still translated has lost its flow.
+    RAIND_CHECK(apply_ports().context("take back published ports"));
+    // What remains is not stamped any more, and so it is denied; it only spares peers the wait.
+    if (auto forgotten =
+            netfilter::forget_connections(network_->netns(), {container.ip4, container.ip6});
+        !forgotten)
+        log::warning("container {}: its connections: {}", container.id,
+                     forgotten.error().message());
+    return {};
+}
+
+Status NetworkDatapath::keep_ports() {
+    if (ports_pending_)
+        return apply_ports().context("publish ports");
+    RAIND_TRY(const bool changed,
+              in_netns([&] { return backend_.set_published(publisher_.published()); }));
+    if (changed)
+        log::error("alarm: the map of published ports was changed; put back");
+    return route_loopback();
 }
 
 Status NetworkDatapath::refresh_host_addresses() {
@@ -162,11 +224,13 @@ Status NetworkDatapath::attach_locked(const core::ContainerRecord& container) {
     RAIND_CHECK(publish(container, ifindex, boottime_ns()));
     RAIND_CHECK(network_->enslave_endpoint(port));
     RAIND_TRY(const NetnsRef inside, NetnsRef::of_pid(container.pid));
-    return network_->connect_endpoint(port, inside);
+    RAIND_CHECK(network_->connect_endpoint(port, inside));
+    return open_ports(container);
 }
 
 Status NetworkDatapath::attach(const core::ContainerRecord& container) {
     const std::lock_guard lock(mutex_);
+    RAIND_CHECK(publisher_.reserve(network_->netns(), container));
     auto done = attach_locked(container).context("network");
     if (done)
         return {};
@@ -177,6 +241,7 @@ Status NetworkDatapath::attach(const core::ContainerRecord& container) {
 }
 
 Status NetworkDatapath::detach_locked(const core::ContainerRecord& container) {
+    RAIND_CHECK(close_ports(container));
     RAIND_TRY(const auto link, network_->link(container.host_interface));
     if (link)
         RAIND_CHECK(network_->down_endpoint(container.host_interface));
@@ -199,6 +264,10 @@ Status NetworkDatapath::detach(const core::ContainerRecord& container) {
 }
 
 Status NetworkDatapath::repair_locked(const core::ContainerRecord& container) {
+    // It had the ports before; a process that took one meanwhile is none of its faults.
+    if (auto reserved = publisher_.reserve(network_->netns(), container); !reserved)
+        log::error("alarm: container {}: {}; it stays published", container.id,
+                   reserved.error().message());
     RAIND_TRY(const auto link, network_->link(container.host_interface));
     if (!link) {
         auto attached = attach_locked(container);
@@ -211,7 +280,8 @@ Status NetworkDatapath::repair_locked(const core::ContainerRecord& container) {
     const net::EndpointPort port = port_of(container);
     RAIND_CHECK(network_->enslave_endpoint(port));
     RAIND_TRY(const NetnsRef inside, NetnsRef::of_pid(container.pid));
-    return network_->connect_endpoint(port, inside);
+    RAIND_CHECK(network_->connect_endpoint(port, inside));
+    return open_ports(container);
 }
 
 Status NetworkDatapath::repair(const core::ContainerRecord& container) {
@@ -290,6 +360,7 @@ Result<net::ForwardingState> NetworkDatapath::forwarding() {
 Status NetworkDatapath::keep() {
     const std::lock_guard lock(mutex_);
     RAIND_CHECK(in_netns([&] { return backend_.sweep(); }));
+    RAIND_CHECK(keep_ports());
     RAIND_TRY(const netfilter::GuardState guard, guard_->verify());
     if (guard == netfilter::GuardState::Intact)
         return {};

@@ -12,6 +12,7 @@
 #include "userspace/net/network.h"
 #include "userspace/netfilter/guard.h"
 #include "userspace/runtime/datapath.h"
+#include "userspace/runtime/port_publisher.h"
 #include "userspace/store/store.h"
 
 namespace raind::runtime {
@@ -63,6 +64,12 @@ class NetworkDatapath final : public Datapath {
                                    std::uint32_t ifindex) const;
     Status publish(const core::ContainerRecord& container, std::uint32_t ifindex,
                    std::uint64_t since);
+    // Port map, guard table and loopback routing as publisher_ has it.
+    Status apply_ports();
+    Status route_loopback();
+    Status open_ports(const core::ContainerRecord& container);
+    Status close_ports(const core::ContainerRecord& container);
+    Status keep_ports();
     Status attach_locked(const core::ContainerRecord& container);
     Status detach_locked(const core::ContainerRecord& container);
     Status repair_locked(const core::ContainerRecord& container);
@@ -75,7 +82,10 @@ class NetworkDatapath final : public Datapath {
     store::Store& store_;
     core::EnforcementBackend& backend_;
     flow::IdentityTable& identities_;
-    std::mutex mutex_;  // one change of network or backend at a time; guards pool_, bridge_
+    // One change of network or backend at a time; guards the four below.
+    std::mutex mutex_;
+    PortPublisher publisher_;
+    bool ports_pending_ = false;  // the kernel has not all of what publisher_ says
     core::PoolRecord pool_;
     net::BridgeState bridge_;
     std::unique_ptr<net::Network> network_;

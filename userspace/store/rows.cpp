@@ -127,6 +127,17 @@ std::string json_of(const std::vector<std::string>& list) {
     return dump_json(Json(list));
 }
 
+namespace {
+
+std::vector<std::string> port_texts(const std::vector<PortMapping>& ports) {
+    std::vector<std::string> out;
+    for (const PortMapping& port : ports)
+        out.push_back(port.to_string());
+    return out;
+}
+
+}  // namespace
+
 std::string json_of(const core::ContainerOptions& options) {
     return dump_json(Json{{"command", options.command},
                           {"entrypoint", options.entrypoint},
@@ -143,7 +154,8 @@ std::string json_of(const core::ContainerOptions& options) {
                           {"nano_cpus", json_of(options.limits.nano_cpus)},
                           {"pids", json_of(options.limits.pids)},
                           {"stop_signal", options.stop_signal},
-                          {"stop_timeout", json_of(options.stop_timeout)}});
+                          {"stop_timeout", json_of(options.stop_timeout)},
+                          {"ports", port_texts(options.ports)}});
 }
 
 Result<std::vector<std::string>> string_list(const std::string& json) {
@@ -179,6 +191,11 @@ Result<core::ContainerOptions> container_options(const std::string& json) {
     RAIND_TRY(out.limits.pids, optional_number<std::int64_t>(reader, "pids"));
     RAIND_TRY(out.stop_signal, reader.string("stop_signal", ""));
     RAIND_TRY(out.stop_timeout, optional_number<int>(reader, "stop_timeout"));
+    RAIND_TRY(const auto ports, reader.strings("ports"));
+    for (const std::string& text : ports) {
+        RAIND_TRY(const PortMapping port, PortMapping::parse(text));
+        out.ports.push_back(port);
+    }
     if (const Json* labels = reader.child("labels")) {
         if (!labels->is_object())
             return Error(Errc::Internal, "options.labels: not an object");

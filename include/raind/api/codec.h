@@ -157,6 +157,27 @@ inline Result<CreateContainerRequest> decode(const Json& json) {
     return r;
 }
 
+inline Json encode(const PortForward& f) {
+    Json j{{"source", f.source}, {"destination", f.destination}, {"protocol", f.protocol}};
+    if (!f.address.empty())
+        j["address"] = f.address;
+    return j;
+}
+
+template <>
+inline Result<PortForward> decode(const Json& json) {
+    const JsonReader reader(json, "forwards");
+    RAIND_CHECK(reader.expect_object());
+    PortForward f;
+    RAIND_TRY(const std::int64_t source, reader.integer("source", 0, 65535, 0));
+    RAIND_TRY(const std::int64_t destination, reader.integer("destination", 0, 65535, 0));
+    f.source = static_cast<std::uint16_t>(source);
+    f.destination = static_cast<std::uint16_t>(destination);
+    RAIND_TRY(f.protocol, reader.string("protocol", "tcp"));
+    RAIND_TRY(f.address, reader.string("address", ""));
+    return f;
+}
+
 inline Json encode(const ContainerInfo& c) {
     return Json{{"containerId", c.container_id},
                 {"name", c.name},
@@ -166,7 +187,7 @@ inline Json encode(const ContainerInfo& c) {
                 {"imageReference", c.image_reference},
                 {"command", c.command},
                 {"address", c.address},
-                {"forwards", nullptr},
+                {"forwards", c.forwards.empty() ? Json(nullptr) : encode_list(c.forwards)},
                 {"creatingAt", c.creating_at},
                 {"createdAt", c.created_at},
                 {"statedAt", c.started_at},
@@ -213,6 +234,9 @@ inline Result<ContainerInfo> decode(const Json& json) {
     RAIND_TRY(c.image_reference, reader.string("imageReference", ""));
     RAIND_TRY(c.command, reader.strings("command"));
     RAIND_TRY(c.address, reader.string("address", ""));
+    if (const Json* forwards = reader.child("forwards"); forwards != nullptr) {
+        RAIND_TRY(c.forwards, decode_list<PortForward>(*forwards));
+    }
     RAIND_TRY(c.creating_at, reader.string("creatingAt", ""));
     RAIND_TRY(c.created_at, reader.string("createdAt", ""));
     RAIND_TRY(c.started_at, reader.string("statedAt", ""));

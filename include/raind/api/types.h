@@ -19,7 +19,7 @@ inline constexpr const char* kStreamsProtocol = "raind.streams.v1";
 struct CreateContainerRequest {
     std::string image;
     std::vector<std::string> command;
-    std::vector<std::string> port;   // refused for now
+    std::vector<std::string> port;   // [ADDRESS:]HOST:CONTAINER[/PROTOCOL]
     std::vector<std::string> mount;  // refused for now
     std::vector<std::string> env;    // KEY=VALUE
     std::string network;             // empty: raind0
@@ -43,6 +43,14 @@ struct CreateContainerRequest {
     std::optional<std::int64_t> stop_timeout;  // stopTimeout: seconds until KILL
 };
 
+// One published port of a container.
+struct PortForward {
+    std::string address;            // addition; empty: every address of the host, both families
+    std::uint16_t source = 0;       // of the host
+    std::uint16_t destination = 0;  // of the container
+    std::string protocol;           // tcp, udp
+};
+
 // One of GET /v1/containers; times RFC 3339, never is 0001-01-01T00:00:00Z.
 struct ContainerInfo {
     std::string container_id;  // containerId
@@ -53,6 +61,7 @@ struct ContainerInfo {
     std::string image_reference;   // imageReference
     std::vector<std::string> command;
     std::string address;  // IPv4
+    std::vector<PortForward> forwards;
     std::string creating_at, created_at, started_at,
         stopped_at;  // creatingAt createdAt statedAt stoppedAt
     // Additions.

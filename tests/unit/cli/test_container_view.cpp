@@ -33,6 +33,9 @@ TEST_CASE("ports") {
     CHECK(ports(R"({"forwards":[{"source":8080,"destination":80,"protocol":"tcp"},)"
                 R"({"source":53,"destination":53,"protocol":"udp"}]})") ==
           "0.0.0.0:8080->80/tcp,0.0.0.0:53->53/udp");
+    CHECK(ports(R"({"forwards":[{"source":1,"destination":2,"protocol":"tcp","address":"::"},)"
+                R"({"source":3,"destination":4,"protocol":"udp","address":"127.0.0.1"}]})") ==
+          "[::]:1->2/tcp,127.0.0.1:3->4/udp");
     CHECK(ports(R"({"forwards":[7,{"source":70000}]})").empty());
 }
 
