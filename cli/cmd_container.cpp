@@ -263,10 +263,11 @@ CommandSpec create_spec() {
 }
 
 CommandSpec run_spec() {
-    CommandSpec spec =
-        simple("run", "make a container and start it", "IMAGE[:TAG] [COMMAND [ARG ...]]", run_run,
-               {"raind container run -d --name web busybox:1.36 httpd -f",
-                "raind container run --rm -e CODE=7 busybox:1.36 sh -c 'exit $CODE'"});
+    CommandSpec spec = simple(
+        "run", "make a container and start it", "IMAGE[:TAG] [COMMAND [ARG ...]]", run_run,
+        {"raind container run -d --name web busybox:1.36 httpd -f",
+         "raind container run --rm -e CODE=7 busybox:1.36 sh -c 'exit $CODE'",
+         "raind container run -d -v db-data:/var/lib/mysql -v /srv/my:/etc/mysql:ro mysql:8"});
     spec.options = create_options();
     spec.options.push_back({"-d,--detach", OptionKind::Flag, "", "print the id and nothing else"});
     spec.options.push_back(

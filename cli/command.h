@@ -74,6 +74,7 @@ const std::vector<OptionSpec>& global_options();
 // All commands, one function per translation unit of a group.
 std::vector<CommandSpec> container_commands();
 std::vector<CommandSpec> image_commands();
+std::vector<CommandSpec> volume_commands();
 std::vector<CommandSpec> policy_commands();
 std::vector<CommandSpec> logs_commands();
 std::vector<CommandSpec> system_commands();

@@ -7,6 +7,7 @@
 
 #include "cli/command_util.h"
 #include "cli/limit_options.h"
+#include "cli/mount_options.h"
 #include "cli/text.h"
 #include "userspace/common/port_mapping.h"
 
@@ -22,6 +23,8 @@ std::vector<OptionSpec> create_options() {
         {"-w,--workdir", OptionKind::Value, "DIR", "working directory of the command"},
         {"--entrypoint", OptionKind::Value, "PROGRAM", "program instead of the image's entrypoint"},
         {"--hostname", OptionKind::Value, "NAME", "host name inside (else the container's id)"},
+        {"-v,--volume", OptionKind::List, "SOURCE:PATH[:ro]",
+         "mount a folder or file of the host (/...) or a named volume at PATH"},
         {"-l,--label", OptionKind::List, "KEY=VALUE", "label of the container"},
         {"-p,--publish", OptionKind::List, "[ADDR:]HOST:CONTAINER[/PROTO]",
          "make a port reachable by a port of the host (tcp or udp)"},
@@ -40,8 +43,7 @@ std::vector<RefusedOption> refused_create_options() {
         {"-t,--tty", OptionKind::Flag, "use raind container exec for commands without a terminal"},
         {"-i,--interactive", OptionKind::Flag, "raind container exec streams standard input"},
         {"-P,--publish-all", OptionKind::Flag, "name each port: -p HOST:CONTAINER"},
-        {"-v,--volume", OptionKind::List, "put the files into the image"},
-        {"--mount", OptionKind::List, "put the files into the image"},
+        {"--mount", OptionKind::List, "use -v SOURCE:PATH[:ro]"},
         {"--tmpfs", OptionKind::List, {}},
         {"--restart", OptionKind::Value, "start it again with raind container start"},
         {"--security-opt", OptionKind::List, "seccomp, no_new_privs and id mapping are always on"},
@@ -81,6 +83,8 @@ Outcome<std::vector<std::string>> environment_of(const Parsed& parsed) {
     return out;
 }
 
+}  // namespace
+
 Outcome<std::map<std::string, std::string>> labels_of(const Parsed& parsed) {
     std::map<std::string, std::string> out;
     for (const std::string& entry : parsed.values("label")) {
@@ -93,6 +97,8 @@ Outcome<std::map<std::string, std::string>> labels_of(const Parsed& parsed) {
     }
     return out;
 }
+
+namespace {
 
 // Refused here already, before an image is pulled.
 Outcome<std::vector<std::string>> ports_of(const Parsed& parsed) {
@@ -127,6 +133,7 @@ Outcome<api::CreateContainerRequest> create_request(const Parsed& parsed,
     RAIND_TRY(request.env, environment_of(parsed));
     RAIND_TRY(request.labels, labels_of(parsed));
     RAIND_TRY(request.port, ports_of(parsed));
+    RAIND_TRY(request.mount, mounts_of(parsed));
     request.network = network;
     request.name = parsed.value("name");
     if (parsed.has("entrypoint"))

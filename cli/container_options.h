@@ -1,6 +1,8 @@
 // The options of `container create` and `container run`, and the request made from them.
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "raind/api/types.h"
@@ -11,6 +13,8 @@ namespace raind::cli {
 
 std::vector<OptionSpec> create_options();
 std::vector<RefusedOption> refused_create_options();
+// -l KEY=VALUE.
+Outcome<std::map<std::string, std::string>> labels_of(const Parsed& parsed);
 Outcome<api::CreateContainerRequest> create_request(const Parsed& parsed,
                                                     const std::string& attempt);
 

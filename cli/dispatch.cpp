@@ -35,8 +35,8 @@ bool is_help_word(const std::string& word) {
 
 std::vector<CommandSpec> all_commands() {
     std::vector<CommandSpec> all;
-    for (auto* const make : {&container_commands, &image_commands, &policy_commands, &logs_commands,
-                             &system_commands}) {
+    for (auto* const make : {&container_commands, &image_commands, &volume_commands,
+                             &policy_commands, &logs_commands, &system_commands}) {
         for (CommandSpec& spec : make())
             all.push_back(std::move(spec));
     }

@@ -74,6 +74,8 @@ std::string group_purpose(const std::string& group) {
         return "create, run and look at containers";
     if (group == "image")
         return "pull, list and remove images";
+    if (group == "volume")
+        return "folders that outlive their containers";
     if (group == "policy")
         return "say which traffic is allowed";
     if (group == "logs")

@@ -76,20 +76,43 @@ Status set_idmap(int mount, const Mount& entry, const HostMountRequest& request)
     change.set = MOUNT_ATTR_IDMAP;
     change.userns = userns;
     change.recursive = entry.options.recursive_idmap;
-    return droplet::mount_setattr(mount, change)
-        .context("id-mapped mount (the file system of the source may not support it)");
+    auto done = droplet::mount_setattr(mount, change);
+    if (!done && done.error().os_error() == EINVAL)
+        return Error(
+            Errc::Unsupported,
+            entry.source + ": the file system of the source cannot be id-mapped by this kernel",
+            EINVAL);
+    return std::move(done).context("id-mapped mount");
+}
+
+Result<UniqueFd> clone_source(const Mount& entry, const std::string& source) {
+    const unsigned flags = OPEN_TREE_CLONE | (entry.options.recursive_bind ? AT_RECURSIVE : 0U);
+    if (!entry.options.no_links_source)
+        return open_tree(AT_FDCWD, source.c_str(),
+                         flags | (entry.options.no_follow_source ? AT_SYMLINK_NOFOLLOW : 0U));
+    // Who may write above the source cannot lead us elsewhere.
+    const UniqueFd slash(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!slash)
+        return os_error("/");
+    RAIND_TRY(const UniqueFd folder, open_in_root(slash.get(), source, O_PATH, Links::Refuse));
+    return open_tree(folder.get(), "", flags | AT_EMPTY_PATH);
+}
+
+// What is filled becomes read-only when it is full.
+MountOptions writable(MountOptions options) {
+    options.set &= ~static_cast<std::uint64_t>(MOUNT_ATTR_RDONLY);
+    options.recursive_set &= ~static_cast<std::uint64_t>(MOUNT_ATTR_RDONLY);
+    return options;
 }
 
 Result<UniqueFd> bind_mount(const Mount& entry, const HostMountRequest& request) {
     const std::string source =
         entry.source[0] == '/' ? entry.source : request.bundle + "/" + entry.source;
-    const unsigned flags = OPEN_TREE_CLONE | (entry.options.recursive_bind ? AT_RECURSIVE : 0U) |
-                           (entry.options.no_follow_source ? AT_SYMLINK_NOFOLLOW : 0U);
-    RAIND_TRY(UniqueFd mount, open_tree(AT_FDCWD, source.c_str(), flags));
+    RAIND_TRY(UniqueFd mount, clone_source(entry, source));
     // A clone is in the peer group of its source: later mounts of the host must not be answered by
     // ours, whatever is asked for afterwards.
     RAIND_CHECK(droplet::mount_setattr(mount.get(), {.propagation = kSlave, .recursive = true}));
-    const MountOptions& options = entry.options;
+    const MountOptions options = entry.options.fill ? writable(entry.options) : entry.options;
     if (options.set != 0 || options.clear != 0)
         RAIND_CHECK(
             droplet::mount_setattr(mount.get(), {.set = options.set, .clear = options.clear}));

@@ -83,6 +83,10 @@ bool apply_switch(MountOptions& out, std::string_view word) {
         out.recursive_idmap = word == "ridmap";
     } else if (word == "src-nofollow") {
         out.no_follow_source = true;
+    } else if (word == "x-raind.nolinks") {
+        out.no_links_source = true;
+    } else if (word == "x-raind.fill") {
+        out.fill = true;
     } else if (word != "defaults") {
         return false;
     }

@@ -23,6 +23,8 @@ struct MountOptions {
     bool idmap = false;
     bool recursive_idmap = false;
     bool no_follow_source = false;
+    bool no_links_source = false;   // x-raind.nolinks: no part of the source may be a link
+    bool fill = false;              // x-raind.fill: takes the content of the folder it covers first
     std::vector<std::string> data;  // left for the filesystem: "mode=755", "sync"
 
     bool has_data(const std::string& key) const;

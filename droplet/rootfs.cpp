@@ -11,6 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "droplet/copy_folder.h"
 #include "droplet/host_mounts.h"
 #include "droplet/syscalls.h"
 
@@ -59,6 +60,14 @@ std::vector<std::string> data_for(const Mount& entry, int target) {
 
 std::uint64_t attributes_for(const MountOptions& options) {
     return options.set;
+}
+
+Status fill(const MountOptions& options, int source, int mount) {
+    RAIND_CHECK(copy_folder(source, mount));
+    constexpr std::uint64_t kReadOnly = MOUNT_ATTR_RDONLY;
+    if (((options.set | options.recursive_set) & kReadOnly) == 0)
+        return {};
+    return droplet::mount_setattr(mount, {.set = kReadOnly, .recursive = true});
 }
 
 bool is_on_procfs(int fd) {
@@ -129,6 +138,8 @@ Status RootSetup::mount_entry(std::size_t index) {
     if (!mount) {
         RAIND_TRY(mount, make_mount(entry, target.get()));
     }
+    if (options.fill)
+        RAIND_CHECK(fill(options, target.get(), mount.get()).context("content of the image"));
     RAIND_CHECK(droplet::move_mount(mount.get(), target.get()));
     if (options.bind)
         return {};

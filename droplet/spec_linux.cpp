@@ -185,6 +185,10 @@ Status check_spec(const Spec& spec) {
             spec.uid_mappings.empty())
             return invalid("mounts[" + std::to_string(i) + "].options",
                            "idmap needs mappings, its own or those of the container");
+    for (std::size_t i = 0; i < spec.mounts.size(); ++i)
+        if (spec.mounts[i].options.fill && !spec.mounts[i].options.bind)
+            return invalid("mounts[" + std::to_string(i) + "].options",
+                           "x-raind.fill is for binds");
     return {};
 }
 

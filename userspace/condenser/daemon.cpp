@@ -125,6 +125,7 @@ Status Daemon::open_containers() {
     image_files_ = std::make_unique<image::ImageStore>(std::move(files));
     images_ =
         std::make_unique<runtime::ImageManager>(*image_files_, *store_, paths_.images() / "layers");
+    volumes_ = std::make_unique<runtime::VolumeManager>(paths_, *store_);
     containers_ = std::make_unique<runtime::ContainerManager>(
         runtime::ContainerDeps{.paths = paths_,
                                .store = *store_,
@@ -133,8 +134,10 @@ Status Daemon::open_containers() {
                                .datapath = *datapath_,
                                .images = *images_,
                                .apparmor = apparmor_,
+                               .volumes = *volumes_,
                                .changed = [this] { policies_->containers_changed(); }});
     RAIND_CHECK(containers_->recover());
+    RAIND_CHECK(volumes_->recover());
     RAIND_CHECK(images_->recover());
     policies_->containers_changed();
     event_thread_ = std::jthread([this](const std::stop_token& stop) { read_events(stop); });
@@ -148,12 +151,13 @@ Status Daemon::open_api() {
     system_ =
         std::make_unique<System>(SystemDeps{*store_, *datapath_, *policies_, *cgroups_, apparmor_});
     RAIND_TRY(const std::string node, store_->settings().node());
-    RAIND_TRY(api_, api::ApiServer::start({.address = options_.listen_address(),
-                                           .port = options_.listen_port(),
-                                           .cert_dir = paths_.certificates(),
-                                           .audit_log = paths_.logs() / "raind_audit.jsonl",
-                                           .node = node},
-                                          {*containers_, *images_, *policies_, *logs_, *system_}));
+    RAIND_TRY(api_, api::ApiServer::start(
+                        {.address = options_.listen_address(),
+                         .port = options_.listen_port(),
+                         .cert_dir = paths_.certificates(),
+                         .audit_log = paths_.logs() / "raind_audit.jsonl",
+                         .node = node},
+                        {*containers_, *images_, *policies_, *logs_, *system_, *volumes_}));
     address_ = api_->address();
     system_->set_management(address_);
     keeper_ = std::jthread([this](const std::stop_token& stop) { keep(stop); });

@@ -19,6 +19,7 @@
 #include "userspace/runtime/image_manager.h"
 #include "userspace/runtime/network_datapath.h"
 #include "userspace/runtime/policy_manager.h"
+#include "userspace/runtime/volume_manager.h"
 
 namespace raind::condenser {
 
@@ -58,6 +59,7 @@ class Daemon {
     std::unique_ptr<runtime::Droplet> droplet_;
     std::unique_ptr<image::ImageStore> image_files_;
     std::unique_ptr<runtime::ImageManager> images_;
+    std::unique_ptr<runtime::VolumeManager> volumes_;
     std::unique_ptr<runtime::PolicyManager> policies_;
     std::unique_ptr<runtime::ContainerManager> containers_;
     std::unique_ptr<LogFiles> logs_;

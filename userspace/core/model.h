@@ -39,6 +39,18 @@ struct ResourceLimits {
 
 enum class ContainerState { Creating, Created, Running, Stopped };
 
+enum class MountKind { Bind, Volume };
+
+// One -v of a container.
+struct MountRecord {
+    MountKind kind = MountKind::Volume;
+    std::string source;  // the volume's name, or a path of the host without links
+    std::string target;  // absolute and normal
+    bool read_only = false;
+    bool copy = true;  // an empty volume takes what the image has at the target
+    bool operator==(const MountRecord&) const = default;
+};
+
 // What the caller of create asked for, kept so that a stopped container can be created again.
 struct ContainerOptions {
     std::vector<std::string> command;     // replaces the image's entry point and command together
@@ -56,6 +68,7 @@ struct ContainerOptions {
     std::string stop_signal;          // empty: TERM; the image's stands here after create
     std::optional<int> stop_timeout;  // seconds between the stop signal and KILL
     std::vector<PortMapping> ports;   // published: held from create until removal
+    std::vector<MountRecord> mounts;  // parents before what lies below them
 };
 
 struct ContainerRecord {
@@ -128,6 +141,17 @@ struct ImageRecord {
     std::uint64_t size_bytes = 0;     // compressed sum
     WallTime created_at;              // of the image's configuration
     WallTime pulled_at;
+};
+
+// Empty: nothing was ever in it. Filling: what is in it is part of an image's folder, and nobody's
+// when no create is under way. Removing: gone, but for the files.
+enum class VolumeState { Empty, Filling, Ready, Removing };
+
+struct VolumeRecord {
+    std::string name;
+    VolumeState state = VolumeState::Empty;
+    std::map<std::string, std::string> labels;
+    WallTime created_at;
 };
 
 enum class PolicyChain { EastWest, NorthSouthObserve, NorthSouthEnforce };

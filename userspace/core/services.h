@@ -73,6 +73,16 @@ class PolicyService {
     virtual Status set_mode(const std::string& mode) = 0;
 };
 
+class VolumeService {
+  public:
+    virtual ~VolumeService() = default;
+    virtual Result<std::vector<api::VolumeInfo>> list() = 0;
+    virtual Result<api::VolumeInfo> create(const api::CreateVolumeRequest& request) = 0;
+    virtual Result<api::VolumeInfo> inspect(const std::string& name) = 0;
+    // Refused while a container uses it.
+    virtual Status remove(const std::string& name) = 0;
+};
+
 class LogService {
   public:
     virtual ~LogService() = default;
@@ -94,6 +104,7 @@ struct Services {
     PolicyService& policies;
     LogService& logs;
     SystemService& system;
+    VolumeService& volumes;
 };
 
 }  // namespace raind::core

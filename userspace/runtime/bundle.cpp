@@ -26,10 +26,21 @@ Json mount(const char* destination, const char* type, const std::string& source,
                 {"options", std::move(options)}};
 }
 
-Json make_mounts(const stdfs::path& directory) {
-    const auto etc = [&](const char* name) { return (directory / "etc" / name).string(); };
+Json user_mount(const BundleMount& wanted) {
+    Json options =
+        Json::array({wanted.recursive ? "rbind" : "bind", "rprivate", "rnosuid", "rnodev",
+                     wanted.recursive ? "ridmap" : "idmap", "x-raind.nolinks"});
+    if (wanted.read_only)
+        options.push_back("rro");
+    if (wanted.fill)
+        options.push_back("x-raind.fill");
+    return mount(wanted.target.c_str(), "bind", wanted.source, std::move(options));
+}
+
+Json make_mounts(const BundleSpec& spec) {
+    const auto etc = [&](const char* name) { return (spec.directory / "etc" / name).string(); };
     const Json bind = Json::array({"bind", "nosuid", "nodev", "noexec"});
-    return Json::array({
+    Json mounts = Json::array({
         mount("/proc", "proc", "proc", Json::array({"nosuid", "noexec", "nodev"})),
         mount("/dev", "tmpfs", "tmpfs",
               Json::array({"nosuid", "strictatime", "mode=755", "size=65536k"})),
@@ -46,6 +57,12 @@ Json make_mounts(const stdfs::path& directory) {
         mount("/etc/hostname", "bind", etc("hostname"), bind),
         mount("/etc/hosts", "bind", etc("hosts"), bind),
     });
+    for (const BundleMount& wanted : spec.mounts) {
+        // Over /etc the three files come again: they are this container's, not the volume's.
+        const bool above = wanted.target == "/etc";
+        mounts.insert(above ? mounts.end() - 3 : mounts.end(), user_mount(wanted));
+    }
+    return mounts;
 }
 
 Json masked_paths() {
@@ -199,7 +216,7 @@ Result<Json> make_config(const core::ContainerRecord& container, const BundleSpe
                 {"root", {{"path", "rootfs"}, {"readonly", options.read_only}}},
                 {"hostname", hostname},
                 {"process", std::move(process)},
-                {"mounts", make_mounts(spec.directory)},
+                {"mounts", make_mounts(spec)},
                 {"linux", make_linux(container, spec, packet_sockets)},
                 {"annotations",
                  {{"io.raind.runtime.annotation.version", "0.1.0"},

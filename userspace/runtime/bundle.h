@@ -25,6 +25,15 @@ struct ImageDefaults {
     std::string stop_signal;
 };
 
+// A user's mount: always id-mapped, so that ids are the same inside and on disk.
+struct BundleMount {
+    std::string source;  // on the host, without links
+    std::string target;
+    bool read_only = false;
+    bool recursive = false;  // with what is mounted below the source
+    bool fill = false;       // first it takes what the image has at the target
+};
+
 struct BundleSpec {
     stdfs::path directory;            // of the container: etc, diff, work lie below
     std::vector<stdfs::path> layers;  // lowest first
@@ -33,6 +42,7 @@ struct BundleSpec {
     std::string apparmor;  // profile, empty: this host has none
     ImageDefaults image;
     std::vector<std::string> name_servers;
+    std::vector<BundleMount> mounts;
 };
 
 // The argument vector that runs: --entrypoint, command, image, in that order of precedence.

@@ -132,9 +132,16 @@ Status CgroupTree::destroy(const std::string& name) {
     std::error_code error;
     if (!stdfs::exists(group, error))
         return {};
-    RAIND_CHECK(write_existing(group / "cgroup.kill", "1"));
-    RAIND_CHECK(wait_empty(group));
-    return remove_groups(group);
+    const auto attempt = [&]() -> Status {
+        RAIND_CHECK(write_existing(group / "cgroup.kill", "1"));
+        RAIND_CHECK(wait_empty(group));
+        return remove_groups(group);
+    };
+    auto done = attempt();
+    // A droplet whose create was cut removes it as well.
+    if (!done && !stdfs::exists(group, error) && !error)
+        return {};
+    return done;
 }
 
 Result<std::vector<std::string>> CgroupTree::list() const {

@@ -6,6 +6,7 @@
 
 #include "userspace/common/crypto.h"
 #include "userspace/common/ids.h"
+#include "userspace/common/json.h"
 #include "userspace/common/log.h"
 #include "userspace/common/process.h"
 #include "userspace/core/id_range.h"
@@ -22,6 +23,9 @@ namespace raind::runtime {
 namespace {
 
 using core::ContainerState;
+
+constexpr std::chrono::seconds kCreateLimit{60};
+constexpr std::chrono::seconds kFillLimit{900};  // the content of an image is copied meanwhile
 
 std::uint64_t random_u64() {
     std::array<std::uint8_t, 8> bytes{};
@@ -78,16 +82,18 @@ Status assign_addresses(store::Store& store, core::ContainerRecord& record) {
 
 }  // namespace
 
-Result<std::pair<core::ContainerRecord, std::int64_t>> ContainerManager::reserve(
+Result<ContainerManager::Reserved> ContainerManager::reserve(
     const api::CreateContainerRequest& request, const UsableImage& image) {
-    RAIND_TRY(core::ContainerOptions options, checked_options(request));
+    Reserved out;
+    Record& record = out.record;
+    core::ContainerOptions& options = record.options;
+    RAIND_TRY(options, checked_options(request));
+    RAIND_CHECK(deps_.volumes.admit(options.mounts));
     RAIND_CHECK(check_user(image.defaults.user).context("the image's configuration"));
     if (options.stop_signal.empty() && !image.defaults.stop_signal.empty()) {
         options.stop_signal = image.defaults.stop_signal;
         RAIND_CHECK(check_signal(options.stop_signal).context("the image's configuration"));
     }
-    Record record;
-    record.options = options;
     RAIND_TRY(record.process, resolve_process(options, image.defaults));
     record.image_repository = image.record.repository;
     record.image_reference = image.record.reference;
@@ -115,13 +121,16 @@ Result<std::pair<core::ContainerRecord, std::int64_t>> ContainerManager::reserve
     RAIND_CHECK(store.containers().insert(record));
     RAIND_CHECK(assign_addresses(store, record));
     RAIND_CHECK(store.containers().update(record));
-    RAIND_TRY(const std::int64_t operation,
-              store.operations().begin("container.create", record.id, "{}"));
+    RAIND_TRY(out.made_volumes, deps_.volumes.reserve(record));
+    const Json payload{{"volumes", out.made_volumes}};
+    RAIND_TRY(out.operation,
+              store.operations().begin("container.create", record.id, dump_json(payload)));
     RAIND_CHECK(transaction.commit());
-    return std::pair(record, operation);
+    return out;
 }
 
-BundleSpec ContainerManager::bundle_spec(const Record& record, const ImageDefaults& image) const {
+BundleSpec ContainerManager::bundle_spec(const Record& record, const ImageDefaults& image,
+                                         const PreparedMounts& mounts) const {
     BundleSpec spec;
     spec.directory = deps_.paths.container(record.id);
     spec.layers = deps_.images.layer_paths(record.layers);
@@ -130,17 +139,20 @@ BundleSpec ContainerManager::bundle_spec(const Record& record, const ImageDefaul
     spec.apparmor = deps_.apparmor.profile();
     spec.image = image;
     spec.name_servers = usable_name_servers(read_file("/etc/resolv.conf").value_or(""));
+    spec.mounts = mounts.mounts;
     return spec;
 }
 
-Status ContainerManager::bring_up(Record& record) {
+Status ContainerManager::bring_up(Record& record, const PreparedMounts& mounts) {
     const stdfs::path bundle = deps_.paths.container(record.id);
+    const auto limit = mounts.filling.empty() ? kCreateLimit : kFillLimit;
     const auto attempt = [&]() -> Status {
         RAIND_CHECK(remove_tree(bundle / "exit.json"));
         RAIND_TRY(record.ep_id, deps_.store.identities().next_endpoint());
         RAIND_TRY(record.boot_id, boot_id());
         RAIND_TRY(const UniqueFd group, deps_.cgroups.make_shim_group(record.id));
-        RAIND_TRY(const ShimStarted started, deps_.droplet.create(record.id, bundle, group.get()));
+        RAIND_TRY(const ShimStarted started,
+                  deps_.droplet.create(record.id, bundle, group.get(), limit));
         record.pid = started.init_pid;
         record.shim_pid = started.shim_pid;
         record.shim_start = started.shim_start;
@@ -178,40 +190,49 @@ Status ContainerManager::tear_down(Record& record) {
     return {};
 }
 
-Status ContainerManager::erase(Record& record, std::int64_t operation) {
+Status ContainerManager::erase(Record& record, std::int64_t operation,
+                               const std::vector<std::string>& made_volumes) {
     RAIND_CHECK(tear_down(record));
     RAIND_CHECK(remove_tree(deps_.paths.container(record.id)));
     RAIND_TRY(auto transaction, deps_.store.begin());
     RAIND_CHECK(deps_.store.ipam().release(record.id, wall_now()));
     RAIND_CHECK(deps_.store.ipam().release_range(record.id, wall_now()));
     RAIND_CHECK(deps_.store.containers().remove(record.id));
+    RAIND_CHECK(deps_.volumes.drop(made_volumes));
     RAIND_CHECK(deps_.store.operations().finish(operation));
     return transaction.commit();
 }
 
 Result<std::string> ContainerManager::create(const api::CreateContainerRequest& request) {
-    RAIND_TRY(const core::ContainerOptions options, checked_options(request));
+    RAIND_TRY(core::ContainerOptions options, checked_options(request));
     RAIND_CHECK(check_controllers(options.limits, deps_.cgroups.limits()));
+    RAIND_CHECK(deps_.volumes.admit(options.mounts));
     RAIND_TRY(const UsableImage image, deps_.images.ensure(request.image));
-    RAIND_TRY(auto reserved, reserve(request, image));
-    auto& [record, operation] = reserved;
+    RAIND_TRY(Reserved reserved, reserve(request, image));
+    Record& record = reserved.record;
     const auto lock = locks_.lock(record.id);
+    std::vector<std::string> filling;
     const auto attempt = [&]() -> Status {
-        RAIND_CHECK(write_bundle(record, bundle_spec(record, image.defaults)));
+        RAIND_TRY(const PreparedMounts mounts, deps_.volumes.prepare(record));
+        filling = mounts.filling;
+        RAIND_CHECK(write_bundle(record, bundle_spec(record, image.defaults, mounts)));
         RAIND_CHECK(deps_.datapath.publish_identity(record.identity, record.name));
-        RAIND_CHECK(bring_up(record));
+        RAIND_CHECK(bring_up(record, mounts));
         record.state = ContainerState::Created;
         record.created_at = wall_now();
         RAIND_TRY(auto transaction, deps_.store.begin());
         RAIND_CHECK(deps_.store.containers().update(record));
-        RAIND_CHECK(deps_.store.operations().finish(operation));
+        RAIND_CHECK(deps_.volumes.settle(mounts));
+        RAIND_CHECK(deps_.store.operations().finish(reserved.operation));
         RAIND_CHECK(transaction.commit());
         return supervise(record);
     };
     if (auto done = attempt(); !done) {
-        if (auto undone = erase(record, operation); !undone)
+        if (auto undone = erase(record, reserved.operation, reserved.made_volumes); !undone)
             log::error("container {}: undoing a failed create: {}", record.id,
                        undone.error().message());
+        deps_.volumes.tidy(filling);
+        deps_.volumes.tidy(reserved.made_volumes);
         notify();
         return std::move(done.error());
     }

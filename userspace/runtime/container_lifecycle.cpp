@@ -63,6 +63,25 @@ void ContainerManager::notify() {
         deps_.changed();
 }
 
+Status ContainerManager::bring_up_again(Record& record) {
+    std::vector<std::string> filling;
+    const auto attempt = [&]() -> Status {
+        RAIND_TRY(const ImageDefaults image, deps_.images.defaults(record));
+        RAIND_TRY(const PreparedMounts mounts, deps_.volumes.prepare(record));
+        filling = mounts.filling;
+        RAIND_CHECK(write_bundle(record, bundle_spec(record, image, mounts)));
+        RAIND_CHECK(bring_up(record, mounts));
+        return deps_.volumes.settle(mounts);
+    };
+    auto done = attempt();
+    if (!done) {
+        if (auto undone = tear_down(record); !undone)
+            return undone;
+        deps_.volumes.tidy(filling);
+    }
+    return done;
+}
+
 Status ContainerManager::start(const std::string& container) {
     RAIND_TRY(Record record, deps_.store.containers().resolve(container));
     const auto lock = locks_.lock(record.id);
@@ -74,11 +93,8 @@ Status ContainerManager::start(const std::string& container) {
     RAIND_TRY(const std::int64_t operation,
               deps_.store.operations().begin("container.start", record.id, "{}"));
     const auto attempt = [&]() -> Status {
-        if (record.state == ContainerState::Stopped) {
-            RAIND_TRY(const ImageDefaults image, deps_.images.defaults(record));
-            RAIND_CHECK(write_bundle(record, bundle_spec(record, image)));
-            RAIND_CHECK(bring_up(record));
-        }
+        if (record.state == ContainerState::Stopped)
+            RAIND_CHECK(bring_up_again(record));
         record.exit_code = 0;
         record.reason.clear();
         record.message.clear();

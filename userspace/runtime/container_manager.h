@@ -26,6 +26,7 @@
 #include "userspace/runtime/keyed_mutex.h"
 #include "userspace/runtime/paths.h"
 #include "userspace/runtime/supervisor.h"
+#include "userspace/runtime/volume_manager.h"
 #include "userspace/store/store.h"
 
 namespace raind::runtime {
@@ -38,6 +39,7 @@ struct ContainerDeps {
     Datapath& datapath;
     ImageSource& images;
     const AppArmor& apparmor;
+    VolumeManager& volumes;
     // Called after the set of existing containers or endpoints has changed.
     std::function<void()> changed;
 };
@@ -72,16 +74,26 @@ class ContainerManager final : public core::ContainerService {
   private:
     using Record = core::ContainerRecord;
 
-    // Name, ids, addresses and identity in one transaction, with the intent.
-    Result<std::pair<Record, std::int64_t>> reserve(const api::CreateContainerRequest& request,
-                                                    const UsableImage& image);
-    BundleSpec bundle_spec(const Record& record, const ImageDefaults& image) const;
-    // First process waiting, endpoint attached; on failure nothing of this incarnation is left.
-    Status bring_up(Record& record);
+    // What a create has taken: finished or undone with its operation.
+    struct Reserved {
+        Record record;
+        std::int64_t operation = 0;
+        std::vector<std::string> made_volumes;
+    };
+    // Name, ids, addresses, identity and volumes in one transaction, with the intent.
+    Result<Reserved> reserve(const api::CreateContainerRequest& request, const UsableImage& image);
+    BundleSpec bundle_spec(const Record& record, const ImageDefaults& image,
+                           const PreparedMounts& mounts) const;
+    // First process waiting, volumes filled, endpoint attached; on failure nothing of this
+    // incarnation is left.
+    Status bring_up(Record& record, const PreparedMounts& mounts);
+    // The same for a stopped container.
+    Status bring_up_again(Record& record);
     // Ends an incarnation: processes, endpoint, cgroups, droplet's state. Idempotent.
     Status tear_down(Record& record);
-    // Everything of the container, records last.
-    Status erase(Record& record, std::int64_t operation);
+    // Everything of the container, records last. Volumes that an undone create had made go too.
+    Status erase(Record& record, std::int64_t operation,
+                 const std::vector<std::string>& made_volumes = {});
     // From here on the caller holds the container's lock.
     Status stop_locked(Record& record);
     Status finish_exit(Record& record);
@@ -117,6 +129,7 @@ class ContainerManager final : public core::ContainerService {
 // How a record looks to clients.
 api::ContainerInfo to_info(const core::ContainerRecord& record,
                            const std::vector<std::string>& warnings);
+std::vector<api::MountInfo> mount_infos(const core::ContainerRecord& record, const Paths& paths);
 const char* state_name(core::ContainerState state);
 
 }  // namespace raind::runtime

@@ -4,12 +4,25 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "userspace/common/json.h"
 #include "userspace/common/log.h"
 #include "userspace/common/process.h"
 #include "userspace/runtime/container_manager.h"
 
 namespace raind::runtime {
 using core::ContainerState;
+
+namespace {
+
+// What a create wrote down; other operations and older ones make none.
+Result<std::vector<std::string>> made_volumes(const core::OperationRecord& operation) {
+    RAIND_TRY(const Json payload, parse_json(operation.payload));
+    const JsonReader reader(payload, "operation");
+    RAIND_CHECK(reader.expect_object());
+    return reader.strings("volumes");
+}
+
+}  // namespace
 
 Status ContainerManager::recover() {
     RAIND_CHECK(recover_operations());
@@ -38,11 +51,15 @@ Status ContainerManager::recover_operations() {
         log::info("operation {} on {} was interrupted", operation.kind, operation.object);
         RAIND_TRY(auto record, deps_.store.containers().find(operation.object));
         if (record && operation.kind != "container.start") {
+            RAIND_TRY(const auto made, made_volumes(operation));
             // The next start tries again.
-            if (auto erased = erase(*record, operation.id); !erased)
+            if (auto erased = erase(*record, operation.id, made); !erased)
                 log::error("{} {}: {}", operation.kind, operation.object, erased.error().message());
             continue;
         }
+        // What the store does not know yet may still be filling a volume.
+        if (record && record->shim_pid == 0)
+            RAIND_CHECK(tear_down(*record).context("container " + record->id));
         RAIND_CHECK(deps_.store.operations().finish(operation.id));
     }
     return {};

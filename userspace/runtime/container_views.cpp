@@ -107,12 +107,27 @@ api::ContainerInfo to_info(const core::ContainerRecord& r,
             .stop_signal = r.options.stop_signal};
 }
 
+std::vector<api::MountInfo> mount_infos(const core::ContainerRecord& record, const Paths& paths) {
+    std::vector<api::MountInfo> out;
+    for (const core::MountRecord& mount : record.options.mounts) {
+        const bool volume = mount.kind == core::MountKind::Volume;
+        out.push_back({.type = volume ? "volume" : "bind",
+                       .name = volume ? mount.source : "",
+                       .source = volume ? paths.volume(mount.source).string() : mount.source,
+                       .destination = mount.target,
+                       .read_only = mount.read_only});
+    }
+    return out;
+}
+
 Result<std::vector<api::ContainerInfo>> ContainerManager::list() {
     RAIND_TRY(const auto records, deps_.store.containers().list());
     std::vector<api::ContainerInfo> out;
     out.reserve(records.size());
-    for (const Record& record : records)
+    for (const Record& record : records) {
         out.push_back(to_info(record, {}));
+        out.back().mounts = mount_infos(record, deps_.paths);
+    }
     return out;
 }
 
@@ -130,6 +145,7 @@ Result<api::ContainerInfo> ContainerManager::inspect(const std::string& containe
                                                               : "it was created without"));
     }
     info.warnings = std::move(warnings);
+    info.mounts = mount_infos(record, deps_.paths);
     return info;
 }
 

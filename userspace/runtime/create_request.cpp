@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "userspace/common/text.h"
+#include "userspace/core/mounts.h"
 #include "userspace/core/names.h"
 #include "userspace/runtime/capabilities.h"
 #include "userspace/runtime/limits.h"
@@ -80,8 +81,6 @@ Status check_stop(const api::CreateContainerRequest& request) {
 }  // namespace
 
 Result<core::ContainerOptions> checked_options(const api::CreateContainerRequest& request) {
-    if (!request.mount.empty())
-        return refuse("mounting volumes");
     if (request.tty)
         return refuse("a terminal");
     if (!request.network.empty() && request.network != kDefaultNetwork)
@@ -108,6 +107,7 @@ Result<core::ContainerOptions> checked_options(const api::CreateContainerRequest
     if (request.stop_timeout)
         stop_timeout = static_cast<int>(*request.stop_timeout);
     RAIND_TRY(auto ports, checked_ports(request.port));
+    RAIND_TRY(auto mounts, core::parse_mounts(request.mount));
     return core::ContainerOptions{.command = request.command,
                                   .entrypoint = request.entrypoint,
                                   .env = request.env,
@@ -122,7 +122,8 @@ Result<core::ContainerOptions> checked_options(const api::CreateContainerRequest
                                   .limits = limits,
                                   .stop_signal = request.stop_signal,
                                   .stop_timeout = stop_timeout,
-                                  .ports = std::move(ports)};
+                                  .ports = std::move(ports),
+                                  .mounts = std::move(mounts)};
 }
 
 }  // namespace raind::runtime

@@ -20,7 +20,6 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kCreateLimit = 60s;
 constexpr auto kCommandLimit = 30s;
 constexpr std::size_t kLineLimit = 64U << 10;
 constexpr const char* kLogSize = "10485760";
@@ -76,8 +75,8 @@ std::string last_line(const std::string& text) {
 
 }  // namespace
 
-Result<ShimStarted> Droplet::create(const std::string& id, const stdfs::path& bundle,
-                                    int cgroup_fd) const {
+Result<ShimStarted> Droplet::create(const std::string& id, const stdfs::path& bundle, int cgroup_fd,
+                                    std::chrono::seconds limit) const {
     RAIND_TRY(auto ready, make_pipe());
     constexpr int kReadyFd = 3;
     RAIND_TRY(const UniqueFd errors,
@@ -95,7 +94,7 @@ Result<ShimStarted> Droplet::create(const std::string& id, const stdfs::path& bu
                    .new_session = true,
                    .cgroup_fd = cgroup_fd}));
     ready.second.reset();
-    auto line = read_line(ready.first.get(), Clock::now() + kCreateLimit);
+    auto line = read_line(ready.first.get(), Clock::now() + limit);
     auto answer = line ? parse_json(*line) : Result<Json>(std::move(line.error()));
     const auto give_up = [&](Error error) -> Result<ShimStarted> {
         (void)shim.signal(SIGKILL).has_value();

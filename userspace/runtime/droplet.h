@@ -2,6 +2,7 @@
 // commands and speaks to shim.sock. Holds no state of its own beyond paths; any thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -36,8 +37,8 @@ class Droplet {
 
     // Starts `droplet shim` in a session of its own and in the given cgroup; returns when the
     // container is created (its first process waits) or failed to be.
-    Result<ShimStarted> create(const std::string& id, const stdfs::path& bundle,
-                               int cgroup_fd) const;
+    Result<ShimStarted> create(const std::string& id, const stdfs::path& bundle, int cgroup_fd,
+                               std::chrono::seconds limit) const;
     Status start(const std::string& id) const;
     // Removes what droplet holds of the container, alive or not; unknown ids are success.
     Status remove(const std::string& id) const;

@@ -20,6 +20,8 @@ class Paths {
     stdfs::path images() const { return config() / "image"; }
     stdfs::path containers() const { return config() / "container"; }
     stdfs::path container(const std::string& id) const { return containers() / id; }
+    stdfs::path volumes() const { return config() / "volume"; }
+    stdfs::path volume(const std::string& name) const { return volumes() / name; }
     stdfs::path logs() const { return below("var/log/raind"); }
     stdfs::path run() const { return below("run/raind"); }
     stdfs::path droplet_state() const { return run() / "droplet"; }

@@ -15,6 +15,7 @@ using core::ContainerState;
 using core::NsMode;
 using core::PolicyChain;
 using core::PolicyStatus;
+using core::VolumeState;
 
 template <typename E, std::size_t N>
 using Names = std::array<std::pair<E, std::string_view>, N>;
@@ -33,6 +34,11 @@ constexpr Names<PolicyStatus, 4> kStatuses = {
      {PolicyStatus::RemoveNextCommit, "remove_next_commit"},
      {PolicyStatus::Unresolved, "unresolved"}}};
 constexpr Names<NsMode, 2> kModes = {{{NsMode::Observe, "observe"}, {NsMode::Enforce, "enforce"}}};
+
+constexpr Names<VolumeState, 4> kVolumeStates = {{{VolumeState::Empty, "empty"},
+                                                  {VolumeState::Filling, "filling"},
+                                                  {VolumeState::Ready, "ready"},
+                                                  {VolumeState::Removing, "removing"}}};
 
 template <typename E, std::size_t N>
 std::string_view name_in(const Names<E, N>& names, E value) {
@@ -66,6 +72,57 @@ Result<std::optional<T>> optional_number(const JsonReader& reader, std::string_v
 // Our own text, written by json_of: the limit only bounds what a damaged row can cost.
 constexpr JsonLimits kOwnJson{.bytes = 16U << 20, .depth = 8};
 
+Json to_json(const std::vector<core::MountRecord>& mounts) {
+    Json out = Json::array();
+    for (const core::MountRecord& mount : mounts)
+        out.push_back({{"kind", mount.kind == core::MountKind::Bind ? "bind" : "volume"},
+                       {"source", mount.source},
+                       {"target", mount.target},
+                       {"read_only", mount.read_only},
+                       {"copy", mount.copy}});
+    return out;
+}
+
+Result<core::MountRecord> mount_of(const Json& json) {
+    const JsonReader reader(json, "options.mounts");
+    RAIND_CHECK(reader.expect_object());
+    core::MountRecord mount;
+    RAIND_TRY(const std::string kind, reader.string("kind"));
+    if (kind != "bind" && kind != "volume")
+        return Error(Errc::Internal, "options.mounts: unknown kind \"" + kind + "\"");
+    mount.kind = kind == "bind" ? core::MountKind::Bind : core::MountKind::Volume;
+    RAIND_TRY(mount.source, reader.string("source"));
+    RAIND_TRY(mount.target, reader.string("target"));
+    RAIND_TRY(mount.read_only, reader.boolean("read_only", true));
+    RAIND_TRY(mount.copy, reader.boolean("copy", false));
+    return mount;
+}
+
+Result<std::vector<core::MountRecord>> mounts_of(const Json* list) {
+    std::vector<core::MountRecord> out;
+    if (list == nullptr)  // written before there were mounts
+        return out;
+    if (!list->is_array())
+        return Error(Errc::Internal, "options.mounts: not a list");
+    for (const Json& item : *list) {
+        RAIND_TRY(core::MountRecord mount, mount_of(item));
+        out.push_back(std::move(mount));
+    }
+    return out;
+}
+
+Result<std::map<std::string, std::string>> map_of(const Json& object) {
+    if (!object.is_object())
+        return Error(Errc::Internal, "not an object");
+    std::map<std::string, std::string> out;
+    for (const auto& [key, value] : object.items()) {
+        if (!value.is_string())
+            return Error(Errc::Internal, key + ": not a text");
+        out[key] = value.get_ref<const std::string&>();
+    }
+    return out;
+}
+
 }  // namespace
 
 std::string_view text_of(ContainerState state) {
@@ -80,6 +137,9 @@ std::string_view text_of(PolicyStatus status) {
 std::string_view text_of(NsMode mode) {
     return name_in(kModes, mode);
 }
+std::string_view text_of(VolumeState state) {
+    return name_in(kVolumeStates, state);
+}
 Result<ContainerState> container_state(std::string_view text) {
     return value_in(kStates, text);
 }
@@ -91,6 +151,10 @@ Result<PolicyStatus> policy_status(std::string_view text) {
 }
 Result<NsMode> ns_mode(std::string_view text) {
     return value_in(kModes, text);
+}
+
+Result<VolumeState> volume_state(std::string_view text) {
+    return value_in(kVolumeStates, text);
 }
 
 std::string text_of(const IpAddress& address) {
@@ -138,6 +202,10 @@ std::vector<std::string> port_texts(const std::vector<PortMapping>& ports) {
 
 }  // namespace
 
+std::string json_of(const std::map<std::string, std::string>& map) {
+    return dump_json(Json(map));
+}
+
 std::string json_of(const core::ContainerOptions& options) {
     return dump_json(Json{{"command", options.command},
                           {"entrypoint", options.entrypoint},
@@ -155,7 +223,8 @@ std::string json_of(const core::ContainerOptions& options) {
                           {"pids", json_of(options.limits.pids)},
                           {"stop_signal", options.stop_signal},
                           {"stop_timeout", json_of(options.stop_timeout)},
-                          {"ports", port_texts(options.ports)}});
+                          {"ports", port_texts(options.ports)},
+                          {"mounts", to_json(options.mounts)}});
 }
 
 Result<std::vector<std::string>> string_list(const std::string& json) {
@@ -169,6 +238,11 @@ Result<std::vector<std::string>> string_list(const std::string& json) {
         out.push_back(item.get_ref<const std::string&>());
     }
     return out;
+}
+
+Result<std::map<std::string, std::string>> string_map(const std::string& json) {
+    RAIND_TRY(const Json object, parse_json(json, kOwnJson));
+    return map_of(object);
 }
 
 Result<core::ContainerOptions> container_options(const std::string& json) {
@@ -197,14 +271,9 @@ Result<core::ContainerOptions> container_options(const std::string& json) {
         out.ports.push_back(port);
     }
     if (const Json* labels = reader.child("labels")) {
-        if (!labels->is_object())
-            return Error(Errc::Internal, "options.labels: not an object");
-        for (const auto& [key, value] : labels->items()) {
-            if (!value.is_string())
-                return Error(Errc::Internal, "options.labels: not a text");
-            out.labels[key] = value.get_ref<const std::string&>();
-        }
+        RAIND_TRY(out.labels, map_of(*labels).context("options.labels"));
     }
+    RAIND_TRY(out.mounts, mounts_of(reader.child("mounts")));
     return out;
 }
 

@@ -17,10 +17,12 @@ std::string_view text_of(core::ContainerState state);
 std::string_view text_of(core::PolicyChain chain);
 std::string_view text_of(core::PolicyStatus status);
 std::string_view text_of(core::NsMode mode);
+std::string_view text_of(core::VolumeState state);
 Result<core::ContainerState> container_state(std::string_view text);
 Result<core::PolicyChain> policy_chain(std::string_view text);
 Result<core::PolicyStatus> policy_status(std::string_view text);
 Result<core::NsMode> ns_mode(std::string_view text);
+Result<core::VolumeState> volume_state(std::string_view text);
 
 // Empty text: the zero value.
 std::string text_of(const IpAddress& address);
@@ -31,8 +33,10 @@ Result<Cidr> cidr(const std::string& text);
 Result<MacAddress> mac_address(const std::string& text);
 
 std::string json_of(const std::vector<std::string>& list);
+std::string json_of(const std::map<std::string, std::string>& map);
 std::string json_of(const core::ContainerOptions& options);
 Result<std::vector<std::string>> string_list(const std::string& json);
+Result<std::map<std::string, std::string>> string_map(const std::string& json);
 Result<core::ContainerOptions> container_options(const std::string& json);
 
 }  // namespace raind::store

@@ -142,10 +142,27 @@ CREATE TABLE operations (
 ) STRICT;
 )sql";
 
+// Volumes came third. A container's use of one ends with the container.
+constexpr const char* kVersion3 = R"sql(
+CREATE TABLE vsm_volumes (
+    name       TEXT PRIMARY KEY CHECK (name <> ''),
+    state      TEXT NOT NULL CHECK (state IN ('empty', 'filling', 'ready', 'removing')),
+    labels     TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE vsm_users (
+    volume       TEXT NOT NULL REFERENCES vsm_volumes (name),
+    container_id TEXT NOT NULL REFERENCES csm_containers (id) ON DELETE CASCADE,
+    PRIMARY KEY (volume, container_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX vsm_by_container ON vsm_users (container_id);
+)sql";
+
 }  // namespace
 
 const std::vector<Migration>& schema() {
-    static const std::vector<Migration> steps = {{1, kVersion1}, {2, kVersion2}};
+    static const std::vector<Migration> steps = {{1, kVersion1}, {2, kVersion2}, {3, kVersion3}};
     return steps;
 }
 

@@ -21,6 +21,7 @@
 #include "userspace/store/operations.h"
 #include "userspace/store/policies.h"
 #include "userspace/store/settings.h"
+#include "userspace/store/volumes.h"
 
 namespace raind::store {
 
@@ -37,6 +38,7 @@ class Store {
     IdentityStore& identities() { return identities_; }
     OperationStore& operations() { return operations_; }
     SettingStore& settings() { return settings_; }
+    VolumeStore& volumes() { return volumes_; }
     const std::string& file() const { return connection_->file(); }
 
   private:
@@ -48,7 +50,8 @@ class Store {
           policies_(*connection_),
           identities_(*connection_),
           operations_(*connection_),
-          settings_(*connection_) {}
+          settings_(*connection_),
+          volumes_(*connection_) {}
 
     std::unique_ptr<Connection> connection_;
     ContainerStore containers_;
@@ -58,6 +61,7 @@ class Store {
     IdentityStore identities_;
     OperationStore operations_;
     SettingStore settings_;
+    VolumeStore volumes_;
 };
 
 }  // namespace raind::store

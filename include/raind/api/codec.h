@@ -178,7 +178,18 @@ inline Result<PortForward> decode(const Json& json) {
     return f;
 }
 
+inline Json encode(const MountInfo& m) {
+    return Json{{"type", m.type},
+                {"name", m.name},
+                {"source", m.source},
+                {"destination", m.destination},
+                {"readOnly", m.read_only}};
+}
+
 inline Json encode(const ContainerInfo& c) {
+    Json mounts = Json::array();
+    for (const MountInfo& mount : c.mounts)
+        mounts.push_back(encode(mount));
     return Json{{"containerId", c.container_id},
                 {"name", c.name},
                 {"state", c.state},
@@ -212,7 +223,8 @@ inline Json encode(const ContainerInfo& c) {
                 {"limits",
                  {{"memory", detail::or_null(c.memory)},
                   {"nanoCpus", detail::or_null(c.nano_cpus)},
-                  {"pids", detail::or_null(c.pids)}}}};
+                  {"pids", detail::or_null(c.pids)}}},
+                {"mounts", std::move(mounts)}};
 }
 
 template <>

@@ -20,7 +20,7 @@ struct CreateContainerRequest {
     std::string image;
     std::vector<std::string> command;
     std::vector<std::string> port;   // [ADDRESS:]HOST:CONTAINER[/PROTOCOL]
-    std::vector<std::string> mount;  // refused for now
+    std::vector<std::string> mount;  // HOST:CONTAINER[:options] or NAME:CONTAINER[:options]
     std::vector<std::string> env;    // KEY=VALUE
     std::string network;             // empty: raind0
     bool tty = false;                // refused for now
@@ -49,6 +49,14 @@ struct PortForward {
     std::uint16_t source = 0;       // of the host
     std::uint16_t destination = 0;  // of the container
     std::string protocol;           // tcp, udp
+};
+
+struct MountInfo {
+    std::string type;  // bind or volume
+    std::string name;  // of the volume
+    std::string source;
+    std::string destination;
+    bool read_only = false;  // readOnly
 };
 
 // One of GET /v1/containers; times RFC 3339, never is 0001-01-01T00:00:00Z.
@@ -86,6 +94,7 @@ struct ContainerInfo {
     std::string apparmor;                // profile, empty: none
     std::optional<std::int64_t> memory;  // limits: {"memory","nanoCpus","pids"}, null: none
     std::optional<std::int64_t> nano_cpus, pids;
+    std::vector<MountInfo> mounts;
 };
 
 // POST /v1/containers/{c}/actions/exec -> ExecCreated; then GET .../exec/attach?exec_id=
@@ -111,6 +120,20 @@ struct KillRequest {
 struct WaitResult {
     int exit_code = 0;  // exit_code, 128+N for a signal
     std::string reason;
+};
+
+// POST /v1/volumes; addition, as everything about volumes.
+struct CreateVolumeRequest {
+    std::string name;  // empty: made up
+    std::map<std::string, std::string> labels;
+};
+struct VolumeInfo {
+    std::string name;
+    std::string state;  // empty, filling, ready, removing
+    std::string mountpoint;
+    std::string created_at;  // createdAt
+    std::map<std::string, std::string> labels;
+    std::vector<std::string> users;  // names of containers
 };
 
 // POST, DELETE /v1/images

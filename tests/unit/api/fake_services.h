@@ -182,6 +182,33 @@ class FakeSystem : public core::SystemService {
     }
 };
 
+class FakeVolumes : public core::VolumeService {
+  public:
+    explicit FakeVolumes(Counter& changes) : changes_(changes) {}
+
+    Result<std::vector<api::VolumeInfo>> list() override {
+        return std::vector<api::VolumeInfo>{{.name = "db", .state = "ready", .users = {"web"}}};
+    }
+    Result<api::VolumeInfo> create(const api::CreateVolumeRequest& request) override {
+        ++changes_;
+        return api::VolumeInfo{.name = request.name, .state = "empty", .labels = request.labels};
+    }
+    Result<api::VolumeInfo> inspect(const std::string& name) override {
+        if (name != "db")
+            return Error(Errc::NotFound, "volume: " + name + " not found");
+        return api::VolumeInfo{.name = "db", .state = "ready"};
+    }
+    Status remove(const std::string& name) override {
+        ++changes_;
+        if (name == "db")
+            return Error(Errc::Conflict, "volume: db is used by container web");
+        return {};
+    }
+
+  private:
+    Counter& changes_;
+};
+
 struct FakeServices {
     FakeServices() {
         for (const char* name : {"web", "quick"}) {
@@ -191,13 +218,14 @@ struct FakeServices {
             containers.containers.push_back(info);
         }
     }
-    core::Services services() { return {containers, images, policies, logs, system}; }
+    core::Services services() { return {containers, images, policies, logs, system, volumes}; }
 
     Counter changes = 0;
     FakeContainers containers{changes};
     FakeImages images{changes};
     FakePolicies policies{changes};
     FakeLogs logs;
+    FakeVolumes volumes{changes};
     FakeSystem system;
 };
 

@@ -168,3 +168,21 @@ TEST_CASE("packet sockets only with the capability") {
     CHECK(families(default_seccomp_profile({.packet_sockets = true})) ==
           std::vector<int>{1, 2, 10, 16, 17});
 }
+
+TEST_CASE("the mounts of users come last, id-mapped, without set-id and devices") {
+    BundleSpec with = spec();
+    with.mounts = {{.source = "/srv", .target = "/etc", .read_only = true, .recursive = true},
+                   {.source = "/v/db", .target = "/data", .fill = true}};
+    const auto config = make_config(container(), with);
+    const Json& mounts = config->at("mounts");
+    const std::size_t n = mounts.size();
+    CHECK(n == make_config(container(), spec())->at("mounts").size() + 2);
+    CHECK(mounts[n - 1] ==
+          Json::parse(R"({"destination":"/data","type":"bind","source":"/v/db","options":
+              ["bind","rprivate","rnosuid","rnodev","idmap","x-raind.nolinks","x-raind.fill"]})"));
+    // What is mounted over /etc does not hide the container's own three files.
+    CHECK(mounts[n - 2].at("destination") == "/etc/hosts");
+    CHECK(mounts[n - 5] ==
+          Json::parse(R"({"destination":"/etc","type":"bind","source":"/srv","options":
+              ["rbind","rprivate","rnosuid","rnodev","ridmap","x-raind.nolinks","rro"]})"));
+}
