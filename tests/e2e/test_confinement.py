@@ -192,7 +192,9 @@ class Confinement(Suite):
                 continue
             looked += 1
             text = self.inside(f"if test -d {path}; then ls -A {path}; else cat {path}; fi", check=False)
-            expect(text.returncode == 0 and text.stdout == "", f"{path}: {text.stdout[:80]!r} {text.stderr}")
+            # Where there is AppArmor its profile refuses some of them before the mask is seen.
+            closed = text.returncode == 0 or "Permission denied" in text.stderr
+            expect(closed and text.stdout == "", f"{path}: {text.stdout[:80]!r} {text.stderr}")
             tried = self.inside(f"if test -d {path}; then touch {path}/x; else false; fi", check=False)
             expect(tried.returncode != 0, f"{path} can be written")
         expect(looked >= 3, f"only {looked} of the masked paths exist here")
