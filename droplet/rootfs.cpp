@@ -112,12 +112,28 @@ Status RootSetup::check_target(const Mount& entry, int target) const {
     return {};
 }
 
+namespace {
+
+// Kernels differ in what they say, and none says it clearly.
+Status check_kind(TargetKind kind, int target) {
+    struct stat there{};
+    if (::fstat(target, &there) != 0)
+        return os_error("mount point");
+    const bool wanted = kind == TargetKind::Folder;
+    if (S_ISDIR(there.st_mode) == wanted)
+        return {};
+    return Error(Errc::InvalidArgument, wanted ? "Not a directory" : "Is a directory");
+}
+
+}  // namespace
+
 Status RootSetup::mount_entry(std::size_t index) {
     const Mount& entry = spec_.mounts[index];
     const MountOptions& options = entry.options;
-    const bool kernel_view = entry.type == "proc" || entry.type == "sysfs";
-    if (kernel_view) {
-        // A link in the place of /proc or /sys is an attack, not an image.
+    const bool no_link =
+        entry.type == "proc" || entry.type == "sysfs" || entry.destination == "/dev";
+    if (no_link) {
+        // A link in the place of /proc, /sys or /dev is an attack, not an image.
         const auto plain = open_in_root(root_.get(), entry.destination, O_PATH, Links::Refuse);
         if (!plain && plain.error().os_error() == ELOOP)
             return Error(Errc::Forbidden, "a symbolic link is in the place of the mount point");
@@ -133,6 +149,8 @@ Status RootSetup::mount_entry(std::size_t index) {
     }
     RAIND_TRY(const UniqueFd target, ensure_target(root_.get(), entry.destination, kind));
     RAIND_CHECK(check_target(entry, target.get()));
+    if (mount)
+        RAIND_CHECK(check_kind(kind, target.get()));
     if (options.remount)
         return droplet::mount_setattr(target.get(), {.set = options.set, .clear = options.clear});
     if (!mount) {

@@ -131,7 +131,7 @@ class Faults(Suite):
             self.refused("image", "pull", reference, code=1 if reference else 125)
 
     def case_options_that_are_not_there_yet(self):
-        for words in (("-t",), ("-i",), ("-p", "80:80"), ("-v", "/a:/b"), ("--network", "other"), ("-m", "1g")):
+        for words in (("-t",), ("-i",), ("--network", "other"), ("--tmpfs", "/x")):
             self.refused("container", "run", *words, self.image, code=125, says=words[0])
 
     # images
