@@ -36,3 +36,12 @@ TEST_CASE("mount options: what is known but not there is refused by name") {
     CHECK(o.error().message() == "option \"tmpcopyup\" is not supported yet");
     CHECK_FALSE(parse_propagation("rslaves").has_value());
 }
+
+TEST_CASE("mount options: Raind's own, which no file system is to see") {
+    const auto o = parse_mount_options({"bind", "x-raind.fill", "x-raind.nolinks"});
+    REQUIRE(o);
+    CHECK(o->fill);
+    CHECK(o->no_links_source);
+    CHECK(o->data.empty());
+    CHECK_FALSE(parse_mount_options({"bind"})->fill);
+}
