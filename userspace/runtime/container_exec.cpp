@@ -6,6 +6,7 @@
 #include "userspace/common/text.h"
 #include "userspace/runtime/container_manager.h"
 #include "userspace/runtime/process_options.h"
+#include "userspace/runtime/request_checks.h"
 
 namespace raind::runtime {
 namespace {
@@ -25,18 +26,15 @@ Result<Json> ContainerManager::exec_process(const Record& record,
         return Error(Errc::Unsupported, "a terminal is not supported yet");
     if (request.command.empty() || request.command[0].empty())
         return Error(Errc::InvalidArgument, "command required");
+    RAIND_CHECK(check_words(request.command, "command"));
+    RAIND_CHECK(check_env(request.env));
     RAIND_TRY(const std::string text, read_file(deps_.paths.container(record.id) / "config.json"));
     RAIND_TRY(const Json config, parse_json(text));
     // The same confinement as the first process, with another command.
     Json process = config.at("process");
     process["args"] = request.command;
-    for (const std::string& entry : request.env) {
-        if (entry.find('=') == std::string::npos || entry.starts_with('='))
-            return Error(
-                Errc::InvalidArgument,
-                fmt::format("invalid env: \"{}\", required format: KEY=VALUE", printable(entry)));
+    for (const std::string& entry : request.env)
         process["env"].push_back(entry);
-    }
     if (!request.user.empty()) {
         RAIND_TRY(process["user"], make_user(request.user));
     }

@@ -1,14 +1,12 @@
 // Start, stop, kill, remove, wait, and the end of a container.
-#include <cstring>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 
 #include "userspace/common/log.h"
 #include "userspace/common/process.h"
-#include "userspace/common/text.h"
-#include "userspace/common/units.h"
 #include "userspace/runtime/container_manager.h"
+#include "userspace/runtime/process_options.h"
 
 namespace raind::runtime {
 namespace {
@@ -23,18 +21,6 @@ Error wrong_state(const char* what, ContainerState state) {
     return Error(Errc::Conflict,
                  fmt::format("{} operation not allowed to current container status: {}", what,
                              state_name(state)));
-}
-
-// TERM, SIGTERM or 15. Real-time signals go by number.
-bool is_signal(std::string_view text) {
-    if (const auto number = parse_number(text, 1, 64, "signal"))
-        return true;
-    if (text.starts_with("SIG"))
-        text.remove_prefix(3);
-    for (int number = 1; number < 32; ++number)
-        if (const char* name = sigabbrev_np(number); name != nullptr && text == name)
-            return true;
-    return false;
 }
 
 }  // namespace
@@ -250,9 +236,8 @@ Status ContainerManager::stop(const std::string& container) {
 }
 
 Status ContainerManager::kill(const std::string& container, const std::string& signal) {
-    if (!signal.empty() && !is_signal(signal))
-        return Error(Errc::InvalidArgument,
-                     fmt::format("unknown signal: \"{}\"", printable(signal)));
+    if (!signal.empty())
+        RAIND_CHECK(check_signal(signal));
     RAIND_TRY(const Record record, deps_.store.containers().resolve(container));
     if (record.state != ContainerState::Running)
         return wrong_state("kill", record.state);

@@ -7,6 +7,7 @@
 #include "userspace/common/log.h"
 #include "userspace/common/text.h"
 #include "userspace/core/mounts.h"
+#include "userspace/runtime/request_checks.h"
 
 namespace raind::runtime {
 namespace {
@@ -29,14 +30,6 @@ const char* state_text(VolumeState state) {
 
 Error not_found(const std::string& name) {
     return Error(Errc::NotFound, fmt::format("volume: {} not found", printable(name)));
-}
-
-Status check_labels(const std::map<std::string, std::string>& labels) {
-    for (const auto& [key, value] : labels)
-        if (key.empty() || key.size() > 255 || value.size() > 4096 || printable(key) != key)
-            return Error(Errc::InvalidArgument,
-                         fmt::format("invalid label: \"{}\"", printable(key)));
-    return {};
 }
 
 }  // namespace
