@@ -185,7 +185,7 @@ void Daemon::keep(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
         if (auto kept = datapath_->keep(); !kept)
             log::error("keeper: {}", kept.error().message());
-        containers_->watch_ports();
+        containers_->watch_containers();
         if (auto told = tell_losses(*reader_, *pipeline_, store_->settings()); !told)
             log::error("keeper: {}", told.error().message());
         if (std::chrono::steady_clock::now() - last_renewal > kCertificateInterval) {

@@ -52,8 +52,9 @@ class ContainerManager final : public core::ContainerService {
     Status recover();
     // Watches the shims of running containers; call once, after recover().
     Status start_supervision();
-    // Every two seconds: the ports of attached containers are as they were made.
-    void watch_ports();
+    // Every two seconds: the ports of attached containers are as they were made, and an end that
+    // could not be finished is tried again.
+    void watch_containers();
 
     Result<std::vector<api::ContainerInfo>> list() override;
     Result<api::ContainerInfo> inspect(const std::string& container) override;

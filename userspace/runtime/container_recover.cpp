@@ -131,7 +131,7 @@ Status ContainerManager::remove_strays(const std::vector<Record>& records) {
     return deps_.datapath.prune(attached);
 }
 
-void ContainerManager::watch_ports() {
+void ContainerManager::watch_containers() {
     const auto records = deps_.store.containers().list();
     if (!records) {
         log::error("port watch: {}", records.error().message());
