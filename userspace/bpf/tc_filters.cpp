@@ -86,34 +86,29 @@ void take(const nlmsghdr* message, std::vector<TcFilter>& out) {
     out.push_back(std::move(filter));
 }
 
+int take_one(const nlmsghdr* message, void* out) {
+    if (message->nlmsg_type == RTM_NEWTFILTER)
+        take(message, *static_cast<std::vector<TcFilter>*>(out));
+    return MNL_CB_OK;
+}
+
 Status receive(mnl_socket* socket, std::uint32_t sequence, std::vector<TcFilter>& out) {
     std::vector<char> buffer(kReceiveSize);
-    for (;;) {
+    const unsigned port = ::mnl_socket_get_portid(socket);
+    int more = MNL_CB_OK;
+    while (more > MNL_CB_STOP) {
         const ssize_t got = ::mnl_socket_recvfrom(socket, buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
             return os_error("netlink receive");
-        int left = static_cast<int>(got);
-        const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
-        for (; ::mnl_nlmsg_ok(message, left); message = ::mnl_nlmsg_next(message, &left)) {
-            if (message->nlmsg_seq != sequence)
-                continue;
-            if (message->nlmsg_type == NLMSG_DONE)
-                return {};
-            if (message->nlmsg_type == NLMSG_ERROR) {
-                const auto* error = static_cast<const nlmsgerr*>(::mnl_nlmsg_get_payload(message));
-                return os_error("netlink", -error->error);
-            }
-            if (message->nlmsg_type == RTM_NEWTFILTER)
-                take(message, out);
-        }
+        more = ::mnl_cb_run(buffer.data(), static_cast<std::size_t>(got), sequence, port, take_one,
+                            &out);
     }
+    return more < 0 ? Status(os_error("netlink")) : Status();
 }
 
-}  // namespace
-
-Result<std::vector<TcFilter>> tc_filters(std::uint32_t ifindex, TcHook hook) {
+Result<std::vector<TcFilter>> dump(std::uint32_t ifindex, TcHook hook) {
     constexpr std::uint32_t kSequence = 1;
     RAIND_TRY(const Socket socket, open_socket());
     alignas(NLMSG_ALIGNTO) std::array<char, 256> request{};
@@ -133,6 +128,18 @@ Result<std::vector<TcFilter>> tc_filters(std::uint32_t ifindex, TcHook hook) {
     RAIND_CHECK(receive(socket.get(), kSequence, out)
                     .context(fmt::format("list filters of interface {}", ifindex)));
     return out;
+}
+
+}  // namespace
+
+Result<std::vector<TcFilter>> tc_filters(std::uint32_t ifindex, TcHook hook) {
+    constexpr int kAttempts = 5;
+    for (int attempt = 1;; ++attempt) {
+        auto filters = dump(ifindex, hook);
+        // EINTR: the list changed while it was being told, and may lack what is there.
+        if (filters || filters.error().os_error() != EINTR || attempt == kAttempts)
+            return filters;
+    }
 }
 
 }  // namespace raind::bpf
