@@ -6,28 +6,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/net/fixture.h"
-#include "userspace/netfilter/guard.h"
-#include "userspace/netfilter/nft.h"
+#include "tests/net/guard_net.h"
 
 using namespace raind;
 using namespace raind::test;
 using netfilter::Guard;
-using netfilter::GuardSpec;
 using netfilter::GuardState;
 using netfilter::run_nft;
 
 namespace {
-
-const char* const kHost4 = "192.0.2.1";
-const char* const kHost6 = "2001:db8::1";
-const char* const kOutside4 = "192.0.2.2";
-const char* const kOutside6 = "2001:db8::2";
-
-GuardSpec spec_of_test() {
-    return {.bridges = {"raind0"},
-            .pools = {must(Cidr::parse("10.166.0.0/16")), must(Cidr::parse("fd00:a6::/48"))}};
-}
 
 void route(const NetnsRef& netns, const char* link, const char* gateway) {
     auto socket = must(net::NetlinkSocket::open(netns));
@@ -35,45 +22,12 @@ void route(const NetnsRef& netns, const char* link, const char* gateway) {
                                 must(IpAddress::parse(gateway))));
 }
 
-// Two containers, a host, and the outside behind it.
-struct Topology {
-    TestHost host;
-    NetnsRef outside = must(NetnsRef::make());
-    std::unique_ptr<Guard> guard = must(Guard::open(host.netns));
-    TestContainer web{host, 1};
-    TestContainer db{host, 2};
-
+struct Topology : GuardNet {
     Topology() {
-        connect(host.netns, outside,
-                {"up0", "far0", interface_address(kHost4, 24), interface_address(kHost6, 64),
-                 interface_address(kOutside4, 24), interface_address(kOutside6, 64)});
-        must(host.network->enable_forwarding_own());
         route(outside, "far0", kHost4);
         route(outside, "far0", kHost6);
         allow_ping(outside);
-        // All traffic goes by the gateway, as when the programs answer every question.
-        auto socket = must(net::NetlinkSocket::open(web.netns));
-        const int index = must(net::get_link(socket, "eth0")).index;
-        for (const auto& address : {db.port.ip4.address, db.port.ip6->address})
-            must(net::set_neighbour(socket, {index, address, host.bridge.mac}));
-        auto back = must(net::NetlinkSocket::open(db.netns));
-        const int back_index = must(net::get_link(back, "eth0")).index;
-        for (const auto& address : {web.port.ip4.address, web.port.ip6->address})
-            must(net::set_neighbour(back, {back_index, address, host.bridge.mac}));
-        must(guard->ensure(spec_of_test()));
-    }
-    // Everything that containers send is stamped so from now on.
-    void stamp(unsigned bits) const {
-        must(run_nft(host.netns, fmt::format("add table inet stamper\ndelete table inet stamper\n"
-                                             "table inet stamper {{\nchain pre {{\n"
-                                             "type filter hook prerouting priority -320\n"
-                                             "iifname \"raind0\" meta mark set {:#x}\n}}\n}}\n",
-                                             bits)));
-    }
-    std::uint64_t count(const std::string& name) const {
-        const auto all = must(guard->counters(""));
-        const auto found = std::ranges::find(all, name, &netfilter::GuardCounter::name);
-        return found == all.end() ? 0 : found->packets;
+        must(guard->ensure(guard_spec()));
     }
 };
 
@@ -199,7 +153,7 @@ TEST_CASE("forwarding for others stops only where it was switched on for us") {
     route(third, "far1", "2001:db8:2::1");
     ProbeServer on_third(third);
     CHECK(reach_patiently(net.outside, "198.51.100.2", "2001:db8:2::2") == kAllOk);
-    auto closed = spec_of_test();
+    auto closed = guard_spec();
     closed.foreign = netfilter::ForeignForwarding::Dropped;
     must(net.guard->ensure(closed));
     CHECK(reach(net.outside, "198.51.100.2", "2001:db8:2::2") == kNone);
@@ -235,17 +189,17 @@ TEST_CASE("changes by hand are seen and put right, and counts go on") {
         CAPTURE(damage);
         must(run_nft(net.host.netns, damage));
         CHECK(must(net.guard->verify()) == GuardState::Changed);
-        must(net.guard->ensure(spec_of_test()));
+        must(net.guard->ensure(guard_spec()));
         CHECK(must(net.guard->verify()) == GuardState::Intact);
         CHECK(net.count("unstamped") >= counted);
     }
     must(run_nft(net.host.netns, "delete table inet raind_guard"));
     CHECK(must(net.guard->verify()) == GuardState::Absent);
-    must(net.guard->ensure(spec_of_test()));
+    must(net.guard->ensure(guard_spec()));
     CHECK(attempt(net.web.netns, {"icmp", "10.166.0.254"}) == "timeout");
     // A second daemon, later: it takes the table over.
     auto second = must(Guard::open(net.host.netns));
-    must(second->ensure(spec_of_test()));
+    must(second->ensure(guard_spec()));
     CHECK(must(second->verify()) == GuardState::Intact);
 }
 
@@ -253,9 +207,9 @@ TEST_CASE("each instance has its table, and removal leaves nothing") {
     TestHost host;
     auto guard = must(Guard::open(host.netns));
     CHECK(ruleset(host.netns).empty());
-    auto named = spec_of_test();
+    auto named = guard_spec();
     named.instance = "a1";
-    must(guard->ensure(spec_of_test()));
+    must(guard->ensure(guard_spec()));
     must(guard->ensure(named));
     CHECK(must(guard->other_tables("")) == std::vector<std::string>{"raind_guard_a1"});
     CHECK(ruleset(must(NetnsRef::current())).find("raind_guard_a1") == std::string::npos);
@@ -270,7 +224,7 @@ TEST_CASE("each instance has its table, and removal leaves nothing") {
 TEST_CASE("killed at any moment, the table is whole or not there") {
     TestHost host;
     auto guard = must(Guard::open(host.netns));
-    must(guard->ensure(spec_of_test()));
+    must(guard->ensure(guard_spec()));
     const auto whole =
         must(run_nft(host.netns, "list table inet raind_guard", netfilter::NftOutput::Stateless));
     for (int cut = 0; cut < 24; ++cut) {
@@ -278,7 +232,7 @@ TEST_CASE("killed at any moment, the table is whole or not there") {
         const pid_t child = ::fork();
         if (child == 0) {
             auto own = must(Guard::open(host.netns));
-            must(own->ensure(spec_of_test()));
+            must(own->ensure(guard_spec()));
             ::_exit(0);
         }
         ::usleep(static_cast<unsigned>(cut) * 300);
@@ -290,7 +244,7 @@ TEST_CASE("killed at any moment, the table is whole or not there") {
             CHECK(must(run_nft(host.netns, "list table inet raind_guard",
                                netfilter::NftOutput::Stateless)) == whole);
         auto next = must(Guard::open(host.netns));
-        must(next->ensure(spec_of_test()));
+        must(next->ensure(guard_spec()));
         CHECK(must(next->verify()) == GuardState::Intact);
     }
 }

@@ -7,21 +7,16 @@
 #include <sys/socket.h>
 
 #include "tests/bpf/packet_builder.h"
-#include "tests/net/fixture.h"
+#include "tests/net/guard_net.h"
 #include "userspace/netfilter/connections.h"
-#include "userspace/netfilter/guard.h"
-#include "userspace/netfilter/nft.h"
 
 using namespace raind;
 using namespace raind::test;
-using netfilter::Guard;
 using netfilter::GuardSpec;
 using netfilter::run_nft;
 
 namespace {
 
-const char* const kHost4 = "192.0.2.1";
-const char* const kHost6 = "2001:db8::1";
 const char* const kGateway4 = "10.166.0.254";
 const char* const kGateway6 = "fd00:a6::fe";
 
@@ -34,26 +29,12 @@ core::PublishedPort published(const char* address, std::uint16_t port, std::uint
             .target_port = 8080};
 }
 
-// A host with two containers and the outside behind it; 9000 is web:8080 on every address.
-struct Topology {
-    TestHost host;
-    NetnsRef outside = must(NetnsRef::make());
-    std::unique_ptr<Guard> guard = must(Guard::open(host.netns));
-    TestContainer web{host, 1};
-    TestContainer db{host, 2};
-    GuardSpec spec{
-        .bridges = {"raind0"},
-        .pools = {must(Cidr::parse("10.166.0.0/16")), must(Cidr::parse("fd00:a6::/48"))}};
+// 9000 is web:8080 on every address.
+struct Topology : GuardNet {
+    GuardSpec spec = guard_spec();
 
     Topology() {
-        connect(host.netns, outside,
-                {"up0", "far0", interface_address(kHost4, 24), interface_address(kHost6, 64),
-                 interface_address("192.0.2.2", 24), interface_address("2001:db8::2", 64)});
-        // All traffic goes by the gateway, as when the programs answer every question.
-        by_gateway(web, db);
-        by_gateway(db, web);
         must(host.network->bring_loopback_up());
-        must(host.network->enable_forwarding_own());
         for (const std::uint8_t protocol : {std::uint8_t{6}, std::uint8_t{17}}) {
             spec.ports.push_back(published("0.0.0.0", 9000, protocol, web.ip4));
             spec.ports.push_back(published("::", 9000, protocol, web.ip6));
@@ -64,24 +45,6 @@ struct Topology {
         // bridge netfilter would translate them too early.
         must(net::write_sysctls(host.netns, {{"bridge/bridge-nf-call-iptables", "0", true},
                                              {"bridge/bridge-nf-call-ip6tables", "0", true}}));
-    }
-    void by_gateway(const TestContainer& from, const TestContainer& to) const {
-        auto socket = must(net::NetlinkSocket::open(from.netns));
-        const int index = must(net::get_link(socket, "eth0")).index;
-        for (const auto& address : {to.port.ip4.address, to.port.ip6->address})
-            must(net::set_neighbour(socket, {index, address, host.bridge.mac}));
-    }
-    void stamp(unsigned bits) const {
-        must(run_nft(host.netns, fmt::format("add table inet stamper\ndelete table inet stamper\n"
-                                             "table inet stamper {{\nchain pre {{\n"
-                                             "type filter hook prerouting priority -320\n"
-                                             "iifname \"raind0\" meta mark set {:#x}\n}}\n}}\n",
-                                             bits)));
-    }
-    std::uint64_t count(const std::string& name) const {
-        const auto all = must(guard->counters(""));
-        const auto found = std::ranges::find(all, name, &netfilter::GuardCounter::name);
-        return found == all.end() ? 0 : found->packets;
     }
 };
 
