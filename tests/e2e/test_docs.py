@@ -108,7 +108,7 @@ def check_command(folder, program, text):
     words = check_options(page, split_command(text), program != "condenser")
     if program == "condenser" and words:
         raise Wrong("condenser takes no words")
-    while words and page.commands and not re.match(r"[A-Z<]", words[0]):  # else a placeholder
+    while words and page.commands and not re.match(r"[A-Z<]", words[0]):  # capitals and <...> stand for a word
         shown.append(words[0])
         below = help_of(folder, *shown)
         if below is None or (words[0] not in page.commands and words[0] not in below.aliases):
