@@ -19,12 +19,19 @@ namespace raind::droplet {
 
 namespace {
 
+constexpr const char* kAuditLog = "/etc/raind/log/droplet_audit.log";
 constexpr int kExecFailure = 255;  // keeps droplet's own failures apart from a program's 1
 
 struct Session {
     std::string root;
     CgroupManager cgroups = CgroupManager::Cgroupfs;
     Logger log;
+
+    void audit(const std::string& event, const std::string& id, const Progress& progress,
+               const Error* error) const {
+        const AuditRecord record = audit_record(event, id, root, progress);
+        log.audit(error != nullptr ? audit_failure(record, *error) : record);
+    }
 };
 
 constexpr std::array kGlobalOptions{
@@ -37,6 +44,7 @@ constexpr std::array kGlobalOptions{
     OptionSpec{"cgroup-manager", 0, OptionKind::Value, "cgroupfs or disabled"},
     OptionSpec{"rootless", 0, OptionKind::Value, "accepted, without effect"},
     OptionSpec{"criu", 0, OptionKind::Value, "accepted, without effect"},
+    OptionSpec{"audit-log", 0, OptionKind::Value, "audit records go there (empty: nowhere)"},
     OptionSpec{"version", 'v', OptionKind::Flag, "show the version"},
     OptionSpec{"help", 'h', OptionKind::Flag, "show this help"},
 };
@@ -141,22 +149,27 @@ Result<CreateOptions> create_options(const Arguments& arguments, const Session& 
     return options;
 }
 
-Result<int> command_create(const Arguments& arguments, Session& session) {
+Result<int> command_create(const Arguments& arguments, Session& session, Progress& progress) {
     RAIND_TRY(const CreateOptions options,
               create_options(arguments, session, "droplet create --bundle DIR ID"));
-    Progress progress;
     RAIND_CHECK(create_container(options, session.log, progress));
     return 0;
 }
 
-Result<int> command_start(const Arguments& arguments, Session& session) {
+Result<int> command_start(const Arguments& arguments, Session& session, Progress& progress) {
     RAIND_TRY(const std::string id, only_id(arguments, "droplet start ID"));
-    Progress progress;
     RAIND_CHECK(start_container(session.root, id, session.log, progress));
     return 0;
 }
 
-Result<int> command_run(const Arguments& arguments, Session& session) {
+Status delete_audited(Session& session, const std::string& id) {
+    Progress progress;
+    auto done = delete_container(session.root, id, DeleteMode::Force, session.log, progress);
+    session.audit("delete", id, progress, done ? nullptr : &done.error());
+    return done;
+}
+
+Result<int> command_run(const Arguments& arguments, Session& session, Progress& progress) {
     RAIND_TRY(const CreateOptions options,
               create_options(arguments, session, "droplet run [--detach] --bundle DIR ID"));
     const bool detach = arguments.flag("detach");
@@ -165,52 +178,55 @@ Result<int> command_run(const Arguments& arguments, Session& session) {
         if (!arguments.flag("no-subreaper"))
             ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     }
-    Progress progress;
-    RAIND_TRY(const Created created, create_container(options, session.log, progress));
-    if (auto started = start_container(session.root, options.id, session.log, progress); !started) {
-        static_cast<void>(
-            delete_container(session.root, options.id, DeleteMode::Force, session.log));
+    auto made = create_container(options, session.log, progress);
+    session.audit("create", options.id, progress, made ? nullptr : &made.error());
+    RAIND_TRY(const Created created, std::move(made));
+    auto started = start_container(session.root, options.id, session.log, progress);
+    session.audit("start", options.id, progress, started ? nullptr : &started.error());
+    if (!started) {
+        static_cast<void>(delete_audited(session, options.id));
         return std::move(started.error());
     }
     if (detach)
         return 0;
     const int status = supervise(created.init.pid, created.pidfd.get());
     if (!arguments.flag("keep"))
-        RAIND_CHECK(delete_container(session.root, options.id, DeleteMode::Force, session.log));
+        RAIND_CHECK(delete_audited(session, options.id));
     return status;
 }
 
-Result<int> command_state(const Arguments& arguments, Session& session) {
+Result<int> command_state(const Arguments& arguments, Session& session, Progress&) {
     RAIND_TRY(const std::string id, only_id(arguments, "droplet state ID"));
     RAIND_TRY(const std::string json, container_state(session.root, id));
     std::printf("%s\n", json.c_str());
     return 0;
 }
 
-Result<int> command_kill(const Arguments& arguments, Session& session) {
+Result<int> command_kill(const Arguments& arguments, Session& session, Progress& progress) {
     const auto& words = arguments.words();
     if (words.empty() || words.size() > 2)
         return Error(Errc::InvalidArgument,
                      "one container id and at most one signal. usage: droplet kill ID [SIGNAL]");
     RAIND_CHECK(check_container_id(words[0]));
     const std::string_view name = words.size() == 2 ? words[1] : "TERM";
+    progress.signal = name;
     const auto signal = signal_number(name);
     if (!signal)
         return Error(Errc::InvalidArgument, "unknown signal \"" + std::string(name) + "\"");
     RAIND_CHECK(kill_container(session.root, std::string(words[0]), *signal,
-                               arguments.flag("all") ? KillScope::All : KillScope::Init));
+                               arguments.flag("all") ? KillScope::All : KillScope::Init, progress));
     return 0;
 }
 
-Result<int> command_delete(const Arguments& arguments, Session& session) {
+Result<int> command_delete(const Arguments& arguments, Session& session, Progress& progress) {
     RAIND_TRY(const std::string id, only_id(arguments, "droplet delete [--force] ID"));
     RAIND_CHECK(delete_container(session.root, id,
                                  arguments.flag("force") ? DeleteMode::Force : DeleteMode::Stopped,
-                                 session.log));
+                                 session.log, progress));
     return 0;
 }
 
-Result<int> command_exec(const Arguments& arguments, Session& session) {
+Result<int> command_exec(const Arguments& arguments, Session& session, Progress& progress) {
     RAIND_CHECK(refuse_options(arguments));
     if (arguments.words().empty())
         return Error(Errc::InvalidArgument,
@@ -220,6 +236,7 @@ Result<int> command_exec(const Arguments& arguments, Session& session) {
     options.id = arguments.words()[0];
     RAIND_CHECK(check_container_id(options.id));
     options.args.assign(arguments.words().begin() + 1, arguments.words().end());
+    progress.command = options.args;
     options.process_file = arguments.value("process");
     options.cwd = arguments.value("cwd");
     options.env = arguments.list("env");
@@ -238,12 +255,11 @@ Result<int> command_exec(const Arguments& arguments, Session& session) {
     const bool detach = arguments.flag("detach");
     if (!detach)
         hold_signals();
-    Progress progress;
     RAIND_TRY(const Executed executed, exec_in_container(options, progress));
     return detach ? 0 : supervise(executed.pid, executed.pidfd.get());
 }
 
-Result<int> command_list(const Arguments& arguments, Session& session) {
+Result<int> command_list(const Arguments& arguments, Session& session, Progress&) {
     RAIND_TRY(const auto entries, list_containers(session.root, session.log));
     const std::string format = arguments.value("format", "table");
     if (format != "table" && format != "default" && format != "json")
@@ -270,7 +286,7 @@ Result<int> command_list(const Arguments& arguments, Session& session) {
     return 0;
 }
 
-Result<int> command_shim(const Arguments& arguments, Session& session) {
+Result<int> command_shim(const Arguments& arguments, Session& session, Progress&) {
     ShimOptions options;
     RAIND_TRY(options.id, only_id(arguments, "droplet shim --bundle DIR --log-path FILE ID"));
     options.root = arguments.value("root", session.root);
@@ -291,7 +307,7 @@ Result<int> command_shim(const Arguments& arguments, Session& session) {
     return run_shim(options, session.log);
 }
 
-using Handler = Result<int> (*)(const Arguments&, Session&);
+using Handler = Result<int> (*)(const Arguments&, Session&, Progress&);
 
 struct Command {
     std::string_view name;
@@ -373,7 +389,14 @@ Result<Session> open_session(const Arguments& globals) {
                                               : LogLevel::Debug);
     if (globals.flag("log"))
         RAIND_CHECK(session.log.open_file(globals.value("log")));
+    session.log.set_audit(AuditLog(globals.value("audit-log", kAuditLog)));
     return session;
+}
+
+// One record per command that acts on a container. run and shim write those of their parts.
+bool is_audited(std::string_view command, bool good) {
+    constexpr std::array<std::string_view, 5> kAlways{"create", "start", "exec", "kill", "delete"};
+    return std::ranges::find(kAlways, command) != kAlways.end() || (command == "shim" && !good);
 }
 
 Status read_globals(const Arguments& globals, Session& session) {
@@ -403,7 +426,15 @@ Result<int> run_command(const Arguments& globals, Session& session) {
         return Error(Errc::InvalidArgument, "unknown command \"" + std::string(name) + "\"");
     }
     const std::span rest(globals.words().begin() + 1, globals.words().end());
-    RAIND_TRY(const Arguments arguments, Arguments::parse(rest, command->options, command->mixing));
+    Progress progress;
+    progress.stage = "load_spec";
+    auto parsed = Arguments::parse(rest, command->options, command->mixing);
+    if (!parsed) {
+        if (is_audited(name, false))
+            session.audit(std::string(name), {}, progress, &parsed.error());
+        return std::move(parsed.error());
+    }
+    const Arguments& arguments = *parsed;
     if (arguments.flag("help")) {
         std::printf("droplet %s: %s\n\nusage: droplet %s %s\n\noptions:\n",
                     std::string(command->name).c_str(), std::string(command->purpose).c_str(),
@@ -412,7 +443,13 @@ Result<int> run_command(const Arguments& globals, Session& session) {
         return 0;
     }
     RAIND_CHECK(read_globals(globals, session));
-    return command->run(arguments, session);
+    auto done = command->run(arguments, session, progress);
+    if (is_audited(name, done.has_value())) {
+        const auto& words = arguments.words();
+        session.audit(std::string(name), words.empty() ? std::string() : std::string(words[0]),
+                      progress, done ? nullptr : &done.error());
+    }
+    return done;
 }
 
 }  // namespace

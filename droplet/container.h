@@ -19,7 +19,17 @@ namespace raind::droplet {
 struct Progress {
     std::string stage;
     int exit_code = 0;  // 126 or 127 when the program is the reason
+    // For the audit record, as far as known.
+    std::string bundle;
+    std::string facts;
+    std::string signal;
+    std::vector<std::string> command;
+    int pid = 0;
 };
+// The record of a command or phase on one container.
+AuditRecord audit_record(const std::string& event, const std::string& id, const std::string& root,
+                         const Progress& progress);
+AuditRecord audit_failure(AuditRecord record, const Error& error);
 
 enum class CgroupManager { Cgroupfs, Disabled };
 
@@ -49,11 +59,12 @@ Status start_container(const std::string& root, const std::string& id, Logger& l
 Result<std::string> container_state(const std::string& root, const std::string& id);
 
 enum class KillScope { Init, All };
-Status kill_container(const std::string& root, const std::string& id, int signal, KillScope scope);
+Status kill_container(const std::string& root, const std::string& id, int signal, KillScope scope,
+                      Progress& progress);
 
 enum class DeleteMode { Stopped, Force };
 Status delete_container(const std::string& root, const std::string& id, DeleteMode mode,
-                        Logger& log);
+                        Logger& log, Progress& progress);
 
 struct ExecOptions {
     std::string root;

@@ -100,8 +100,11 @@ class Creation {
     Status load() {
         progress_.stage = "load_spec";
         RAIND_CHECK(check_container_id(options_.id));
+        progress_.bundle = options_.bundle;
         RAIND_TRY(bundle_, load_bundle(options_.bundle, options_.config));
         Spec& spec = bundle_.spec;
+        progress_.bundle = bundle_.path;
+        progress_.facts = audit_facts(spec, bundle_.text);
         preserve_ = options_.preserve_fds;
         keep_activation(spec, preserve_);
         RAIND_CHECK(check_preserved(preserve_));
@@ -135,12 +138,17 @@ class Creation {
         RAIND_CHECK(spawn());
         RAIND_TRY(state_.init, mark_of(state_.init.pid));
         RAIND_CHECK(folder_->save(state_));
-        RAIND_CHECK(converse());
+        auto talked = converse();
+        AuditRecord record = audit_record("init", options_.id, options_.root, progress_);
+        record.pid = state_.init.pid;
+        log_.audit(talked ? record : audit_failure(record, talked.error()));
+        RAIND_CHECK(std::move(talked));
         progress_.stage = "update_state";
         RAIND_CHECK(write_hash());
         if (!options_.pid_file.empty())
             RAIND_CHECK(write_pid_file(options_.pid_file, state_.init.pid));
         state_.creating = false;
+        progress_.pid = state_.init.pid;
         return folder_->save(state_);
     }
 
@@ -269,8 +277,10 @@ class Creation {
         state_.hooks_ran = true;
         RAIND_CHECK(folder_->save(state_));
         const std::string json = oci_state_json(state_, "creating", state_.init.pid);
-        RAIND_CHECK(run_hooks(hooks.prestart, {"prestart", json, state_.bundle}));
-        return run_hooks(hooks.create_runtime, {"createRuntime", json, state_.bundle});
+        RAIND_CHECK(
+            run_hooks(hooks.prestart, {"prestart", json, state_.bundle, options_.id, &log_}));
+        return run_hooks(hooks.create_runtime,
+                         {"createRuntime", json, state_.bundle, options_.id, &log_});
     }
 
     Status tell(const std::string& text) {

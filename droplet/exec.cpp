@@ -242,9 +242,11 @@ Result<Executed> exec_in_container(const ExecOptions& options, Progress& progres
     const RunStatus status = folder.status(state);
     if (status == RunStatus::Stopped || status == RunStatus::Creating)
         return Error(Errc::Conflict, "container: " + options.id + " not running.");
+    progress.bundle = state.bundle;
     progress.stage = "load_spec";
     RAIND_TRY(const std::string text, read_file(folder.file("config.json")));
     RAIND_TRY(const Spec spec, parse_spec(text));
+    progress.facts = audit_facts(spec, text);
     RAIND_TRY(const Process process, wanted_process(options, spec));
     std::optional<SeccompProgram> seccomp;
     if (spec.seccomp) {
@@ -262,6 +264,8 @@ Result<Executed> exec_in_container(const ExecOptions& options, Progress& progres
     auto done = pidfd_open(pid);
     auto executed =
         done ? let_go(pid, process, state, sockets.first.get()) : Status(std::move(done.error()));
+    progress.command = process.args;
+    progress.pid = pid;
     if (executed)
         executed = await_exec(sockets.first.get(), progress);
     if (executed && !options.pid_file.empty())

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "droplet/process.h"
+#include "droplet/sha256.h"
 #include "droplet/syscalls.h"
 #include "userspace/common/process.h"
 
@@ -102,7 +103,32 @@ class HookTalk {
     std::string text_;
 };
 
+void tell_audit(const Hook& hook, const HookRun& run, AuditHook done, const std::string& error) {
+    if (run.log == nullptr)
+        return;
+    std::string words;
+    for (const std::string& word : hook.args)
+        words += word + '\0';
+    done.phase = run.phase;
+    done.path = hook.path;
+    done.args_sha256 = sha256_hex(words);
+    done.stdin_sha256 = sha256_hex(run.state);
+    done.stdin_bytes = run.state.size();
+    AuditRecord record;
+    record.event = "hook";
+    record.container_id = run.container_id;
+    record.bundle = run.working_dir;
+    record.hook = &done;
+    record.good = error.empty();
+    record.stage = "hook_" + std::string(run.phase == "createRuntime"     ? "create_runtime"
+                                         : run.phase == "createContainer" ? "create_container"
+                                                                          : run.phase);
+    record.message = error;
+    run.log->audit(record);
+}
+
 Status run_hook(const Hook& hook, const HookRun& run) {
+    const auto begin = Clock::now();
     RAIND_TRY(auto input, make_pipe());
     RAIND_TRY(auto output, make_pipe());
     RAIND_TRY(const CloneResult child, clone_process({}));
@@ -120,8 +146,17 @@ Status run_hook(const Hook& hook, const HookRun& run) {
     int status = 0;
     while (::waitpid(child.pid, &status, 0) < 0 && errno == EINTR) {
     }
-    if (ended && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    AuditHook done;
+    done.duration_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin).count();
+    done.output_tail = talk.tail();
+    if (ended && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        tell_audit(hook, run, std::move(done), {});
         return {};
+    }
+    done.exit_code = !ended                ? 255
+                     : WIFSIGNALED(status) ? 128 + WTERMSIG(status)
+                                           : WEXITSTATUS(status);
     std::string text = "hook " + hook.path + ": ";
     if (!ended)
         text += "not done after " + std::to_string(hook.timeout_seconds) + " s";
@@ -132,6 +167,7 @@ Status run_hook(const Hook& hook, const HookRun& run) {
     const std::string tail = talk.tail();
     if (!tail.empty())
         text += ": " + tail;
+    tell_audit(hook, run, std::move(done), text);
     return Error(Errc::Internal, text);
 }
 

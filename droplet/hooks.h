@@ -17,6 +17,8 @@ struct HookRun {
     std::string_view phase;  // "createRuntime"
     std::string state;       // OCI state, JSON
     std::string working_dir;
+    std::string container_id;
+    const Logger* log = nullptr;  // for audit records; null inside of the container
 };
 
 // In order; the first one that fails ends the list. Its output stands in the error.

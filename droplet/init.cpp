@@ -175,7 +175,8 @@ class Init {
                  const std::string& folder) {
         if (list.empty())
             return {};
-        return run_hooks(list, {phase, oci_state_json(plan_.state, status, host_pid_), folder});
+        return run_hooks(list, {phase, oci_state_json(plan_.state, status, host_pid_), folder,
+                                plan_.state.id, nullptr});
     }
 
     [[noreturn]] void start_part() {

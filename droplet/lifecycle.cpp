@@ -82,9 +82,9 @@ bool wait_gone(const ProcessMark& mark) {
 Status run_poststart(StateFolder& folder, const State& state, const Spec& spec, Logger& log) {
     if (spec.hooks.poststart.empty())
         return {};
-    auto done =
-        run_hooks(spec.hooks.poststart,
-                  {"poststart", oci_state_json(state, "running", state.init.pid), state.bundle});
+    auto done = run_hooks(spec.hooks.poststart,
+                          {"poststart", oci_state_json(state, "running", state.init.pid),
+                           state.bundle, state.id, &log});
     if (done)
         return {};
     if (auto gone = destroy(folder, state, &spec, log); !gone)
@@ -93,6 +93,28 @@ Status run_poststart(StateFolder& folder, const State& state, const Spec& spec, 
 }
 
 }  // namespace
+
+AuditRecord audit_record(const std::string& event, const std::string& id, const std::string& root,
+                         const Progress& progress) {
+    AuditRecord record;
+    record.event = event;
+    record.container_id = id;
+    record.bundle = progress.bundle;
+    record.state_path = root + "/" + id + "/state.json";
+    record.exec_command = progress.command;
+    if (!progress.signal.empty())
+        record.signals = {progress.signal};
+    record.pid = progress.pid;
+    record.facts = progress.facts;
+    record.stage = progress.stage;
+    return record;
+}
+
+AuditRecord audit_failure(AuditRecord record, const Error& error) {
+    record.good = false;
+    record.message = error.message();
+    return record;
+}
 
 Status destroy(StateFolder& folder, const State& state, const Spec* spec, Logger& log) {
     const bool same_boot = state.boot_id == boot_id();
@@ -111,8 +133,9 @@ Status destroy(StateFolder& folder, const State& state, const Spec* spec, Logger
         RAIND_CHECK(remove_cgroup(state.cgroup, state.cgroup_made));
     }
     if (spec != nullptr && (state.hooks_ran || !state.creating))
-        run_all_hooks(spec->hooks.poststop,
-                      {"poststop", oci_state_json(state, "stopped", 0), state.bundle}, log);
+        run_all_hooks(
+            spec->hooks.poststop,
+            {"poststop", oci_state_json(state, "stopped", 0), state.bundle, state.id, &log}, log);
     ::unlink((state.bundle + "/config_hash.json").c_str());
     return folder.remove();
 }
@@ -122,11 +145,15 @@ Status start_container(const std::string& root, const std::string& id, Logger& l
     progress.stage = "check_status";
     RAIND_TRY(StateFolder folder, StateFolder::open_locked(root, id, StateFolder::Wait::Politely));
     RAIND_TRY(const State state, folder.load());
+    progress.bundle = state.bundle;
+    progress.pid = state.init.pid;
     const RunStatus status = folder.status(state);
     if (status != RunStatus::Created)
         return Error(Errc::Conflict,
                      "container: " + id + " is not created. currnet status: " + to_string(status));
-    RAIND_TRY(const Spec spec, saved_spec(folder));
+    RAIND_TRY(const std::string text, read_file(folder.file("config.json")));
+    RAIND_TRY(const Spec spec, parse_spec(text));
+    progress.facts = audit_facts(spec, text);
     if (!spec.process)
         return Error(Errc::InvalidArgument, "process: missing");
     progress.stage = "load_spec";
@@ -161,9 +188,14 @@ Result<std::string> container_state(const std::string& root, const std::string& 
                           status == RunStatus::Stopped ? 0 : state.init.pid);
 }
 
-Status kill_container(const std::string& root, const std::string& id, int signal, KillScope scope) {
+Status kill_container(const std::string& root, const std::string& id, int signal, KillScope scope,
+                      Progress& progress) {
+    progress.stage = "check_status";
     RAIND_TRY(const StateFolder folder, StateFolder::open(root, id));
     RAIND_TRY(const State state, folder.load());
+    progress.bundle = state.bundle;
+    progress.pid = state.init.pid;
+    progress.stage = "send_signal";
     const RunStatus status = folder.status(state);
     if (scope == KillScope::All && signal == SIGKILL && !state.cgroup.empty() &&
         state.boot_id == boot_id())
@@ -186,7 +218,8 @@ Status kill_container(const std::string& root, const std::string& id, int signal
 }
 
 Status delete_container(const std::string& root, const std::string& id, DeleteMode mode,
-                        Logger& log) {
+                        Logger& log, Progress& progress) {
+    progress.stage = "check_status";
     RAIND_CHECK(check_container_id(id));
     remove_abandoned(root, id);
     const auto wait =
@@ -206,6 +239,9 @@ Status delete_container(const std::string& root, const std::string& id, DeleteMo
     if (mode == DeleteMode::Stopped && status != RunStatus::Stopped)
         return Error(Errc::Conflict,
                      "container: " + id + " is not stopped. current status: " + to_string(status));
+    progress.bundle = state->bundle;
+    progress.pid = state->init.pid;
+    progress.stage = "cleanup";
     const auto spec = saved_spec(*folder);
     if (!spec)
         log.warning("poststop hooks are not run: " + spec.error().message());

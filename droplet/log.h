@@ -1,5 +1,6 @@
 // Where droplet's warnings and its one error line go: standard error and, with --log, a file that
-// callers read. One object per run of the program, passed by reference; single-threaded.
+// callers read; and its audit records. One object per run of the program, passed by reference;
+// single-threaded.
 #pragma once
 
 #include <string>
@@ -7,6 +8,8 @@
 
 #include "raind/result.h"
 #include "raind/unique_fd.h"
+
+#include "droplet/audit.h"
 
 namespace raind::droplet {
 
@@ -25,12 +28,15 @@ class Logger {
     void error(std::string_view text) { write(LogLevel::Error, text); }
     void warning(std::string_view text) { write(LogLevel::Warning, text); }
     void debug(std::string_view text) { write(LogLevel::Debug, text); }
+    void set_audit(AuditLog audit) { audit_ = std::move(audit); }
+    void audit(const AuditRecord& record) const { audit_.write(record); }
 
   private:
     void write(LogLevel level, std::string_view text);
 
     LogFormat format_ = LogFormat::Text;
     LogLevel level_ = LogLevel::Warning;
+    AuditLog audit_;
     UniqueFd file_;
     int terminal_ = 2;
 };

@@ -68,6 +68,17 @@ std::optional<int> capability_number(std::string_view name) {
     return value;
 }
 
+std::string capability_name(int number) {
+    char* known = cap_to_name(number);
+    if (known == nullptr)
+        return std::to_string(number);
+    std::string name = known;
+    cap_free(known);
+    for (char& c : name)
+        c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    return name;
+}
+
 std::optional<int> rlimit_number(std::string_view name) {
     const auto* it = std::ranges::find(kRlimits, name, &NamedNumber::name);
     if (it == kRlimits.end())

@@ -48,6 +48,8 @@ struct CreateAnswer {
         created ? "ok " + std::to_string(created->init.pid) + " " +
                       std::to_string(created->init.start_time) + " " + created->cgroup
                 : encode_failure({progress.stage, progress.exit_code, created.error().message()});
+    const AuditRecord record = audit_record("create", options.id, options.root, progress);
+    log.audit(created ? record : audit_failure(record, created.error()));
     static_cast<void>(send_packet(answer, text));
     ::_exit(created ? 0 : 1);
 }
@@ -121,7 +123,9 @@ Result<ShimServer> set_up(ShimOptions& options, Logger& log, Progress& progress)
     RAIND_TRY(StreamPipes pipes, make_streams(InputPipe::Null));
     RAIND_TRY(const CreateAnswer created, create_in_child(options, pipes, log, progress));
     const auto undo = [&](Error error) {
-        static_cast<void>(delete_container(options.root, options.id, DeleteMode::Force, log));
+        Progress ignored;
+        static_cast<void>(
+            delete_container(options.root, options.id, DeleteMode::Force, log, ignored));
         while (::waitpid(-1, nullptr, WNOHANG) > 0) {
         }
         return error;
@@ -152,8 +156,13 @@ int run_shim(const ShimOptions& given, Logger& log) {
             line["code"] = progress.exit_code;
         report(options, dump_json(line));
         log.error(server.error().message());
+        log.audit(audit_failure(audit_record("shim", options.id, options.root, progress),
+                                server.error()));
         return 1;
     }
+    progress.bundle = options.bundle;
+    progress.pid = ::getpid();
+    log.audit(audit_record("shim", options.id, options.root, progress));
     report(options, dump_json({{"pid", server->init_pid()}}));
     return server->run();
 }

@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kMaxClients = 256;
 
 [[noreturn]] void exec_child(const ShimOptions& options, Process process, const StreamPipes& pipes,
-                             int answer) {
+                             int answer, const Logger& log) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     reset_signals();
     take_streams(pipes, {answer});
@@ -31,6 +31,8 @@ constexpr std::size_t kMaxClients = 256;
     const std::string text =
         done ? "ok " + std::to_string(done->pid)
              : encode_failure({progress.stage, progress.exit_code, done.error().message()});
+    const AuditRecord record = audit_record("exec_shim", options.id, options.root, progress);
+    log.audit(done ? record : audit_failure(record, done.error()));
     static_cast<void>(send_packet(answer, text));
     ::_exit(done ? 0 : 1);
 }
@@ -113,8 +115,13 @@ Status ShimServer::dispatch(ShimClient& client, const std::string& line) {
         const ShimExec* exec = exec_id.empty() ? nullptr : find_exec(exec_id);
         if (!exec_id.empty() && (exec == nullptr || !exec->pidfd))
             return Error(Errc::NotFound, "no exec " + exec_id);
-        RAIND_CHECK(
-            pidfd_signal(exec != nullptr ? exec->pidfd.get() : r_.init_pidfd.get(), *number));
+        auto sent =
+            pidfd_signal(exec != nullptr ? exec->pidfd.get() : r_.init_pidfd.get(), *number);
+        Progress progress{.stage = "send_signal", .bundle = r_.options.bundle, .signal = name};
+        progress.pid = r_.init.pid;
+        const AuditRecord record = audit_record("kill", r_.options.id, r_.options.root, progress);
+        log_->audit(sent ? record : audit_failure(record, sent.error()));
+        RAIND_CHECK(std::move(sent));
         answer(client, "{\"ok\":true}");
         client.mode = ShimClient::Mode::Closing;
         return {};
@@ -140,7 +147,7 @@ Status ShimServer::start_exec(ShimClient& client, const std::string& exec_id, Pr
     RAIND_TRY(auto sockets, packet_pair());
     RAIND_TRY(const CloneResult child, clone_process({}));
     if (child.pid == 0)
-        exec_child(r_.options, std::move(process), pipes, sockets.second.get());
+        exec_child(r_.options, std::move(process), pipes, sockets.second.get(), *log_);
     auto exec = std::make_unique<ShimExec>();
     exec->id = exec_id;
     exec->client = &client;

@@ -198,9 +198,11 @@ Result<Bundle> load_bundle(const std::string& bundle, const std::string& config_
 
 // Names <-> numbers, from one table each.
 std::optional<int> capability_number(std::string_view name);  // "CAP_CHOWN"
-std::optional<int> rlimit_number(std::string_view name);      // "RLIMIT_NOFILE"
-std::optional<int> signal_number(std::string_view name);      // "9", "KILL", "SIGKILL", "RTMIN+3"
-std::string signal_name(int number);                          // "KILL"
+std::string capability_name(int number);
+std::string seccomp_action_name(std::uint32_t action);
+std::optional<int> rlimit_number(std::string_view name);  // "RLIMIT_NOFILE"
+std::optional<int> signal_number(std::string_view name);  // "9", "KILL", "SIGKILL", "RTMIN+3"
+std::string signal_name(int number);                      // "KILL"
 
 bool valid_container_id(std::string_view id);
 Status check_container_id(std::string_view id);

@@ -137,4 +137,26 @@ Result<Seccomp> read_seccomp(const JsonReader& reader) {
     return seccomp;
 }
 
+std::string seccomp_action_name(std::uint32_t action) {
+    constexpr std::uint32_t kData = 0xffff;  // errno, or the tracer's message
+    switch (action & ~kData) {
+        case SCMP_ACT_KILL_PROCESS:
+            return "SCMP_ACT_KILL_PROCESS";
+        case SCMP_ACT_KILL_THREAD:
+            return "SCMP_ACT_KILL_THREAD";
+        case SCMP_ACT_TRAP:
+            return "SCMP_ACT_TRAP";
+        case SCMP_ACT_ERRNO(0):
+            return "SCMP_ACT_ERRNO";
+        case SCMP_ACT_TRACE(0):
+            return "SCMP_ACT_TRACE";
+        case SCMP_ACT_LOG:
+            return "SCMP_ACT_LOG";
+        case SCMP_ACT_ALLOW:
+            return "SCMP_ACT_ALLOW";
+        default:
+            return std::to_string(action);
+    }
+}
+
 }  // namespace raind::droplet

@@ -84,10 +84,10 @@ Result<ShimStarted> Droplet::create(const std::string& id, const stdfs::path& bu
     RAIND_TRY(Child shim,
               Child::spawn(
                   {.program = program_.string(),
-                   .args = {"droplet", "--root", state_root_.string(), "shim", "--bundle",
-                            bundle.string(), "--log-path", (bundle / "logs" / "init.log").string(),
-                            "--log-max-size", kLogSize, "--log-files", kLogFiles, "--ready-fd",
-                            std::to_string(kReadyFd), id},
+                   .args = {"droplet", "--root", state_root_.string(), "--audit-log",
+                            audit_log_.string(), "shim", "--bundle", bundle.string(), "--log-path",
+                            (bundle / "logs" / "init.log").string(), "--log-max-size", kLogSize,
+                            "--log-files", kLogFiles, "--ready-fd", std::to_string(kReadyFd), id},
                    .env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
                    .fds = {{ready.second.get(), kReadyFd}, {errors.get(), 2}},
                    .working_dir = "/",
@@ -116,9 +116,10 @@ Result<ShimStarted> Droplet::create(const std::string& id, const stdfs::path& bu
 }
 
 Result<std::string> Droplet::run(std::initializer_list<std::string> args) const {
-    SpawnOptions options{.program = program_.string(),
-                         .args = {"droplet", "--root", state_root_.string()},
-                         .env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}};
+    SpawnOptions options{
+        .program = program_.string(),
+        .args = {"droplet", "--root", state_root_.string(), "--audit-log", audit_log_.string()},
+        .env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}};
     options.args.insert(options.args.end(), args);
     RAIND_TRY(const ProgramResult result, run_program(std::move(options), kCommandLimit));
     if (result.status.shell_code() != 0)

@@ -32,8 +32,10 @@ struct ExitRecord {
 
 class Droplet {
   public:
-    Droplet(stdfs::path program, stdfs::path state_root)
-        : program_(std::move(program)), state_root_(std::move(state_root)) {}
+    Droplet(stdfs::path program, stdfs::path state_root, stdfs::path audit_log)
+        : program_(std::move(program)),
+          state_root_(std::move(state_root)),
+          audit_log_(std::move(audit_log)) {}
 
     // Starts `droplet shim` in a session of its own and in the given cgroup; returns when the
     // container is created (its first process waits) or failed to be.
@@ -52,6 +54,7 @@ class Droplet {
     Result<std::string> run(std::initializer_list<std::string> args) const;
     stdfs::path program_;
     stdfs::path state_root_;
+    stdfs::path audit_log_;
 };
 
 // Absent while the container runs.

@@ -5,7 +5,8 @@ namespace raind::runtime {
 Status Paths::make() const {
     for (const auto& open : {config(), logs(), run(), certificates(), images()})
         RAIND_CHECK(make_dirs(open, 0755));
-    for (const auto& closed : {store(), containers(), volumes(), droplet_state()}) {
+    for (const auto& closed :
+         {store(), containers(), volumes(), droplet_state(), config() / "log"}) {
         RAIND_CHECK(make_dirs(closed, 0700));
         RAIND_CHECK(set_mode(closed, 0700));
     }

@@ -22,6 +22,7 @@ class Paths {
     stdfs::path container(const std::string& id) const { return containers() / id; }
     stdfs::path volumes() const { return config() / "volume"; }
     stdfs::path volume(const std::string& name) const { return volumes() / name; }
+    stdfs::path droplet_audit() const { return config() / "log" / "droplet_audit.log"; }
     stdfs::path logs() const { return below("var/log/raind"); }
     stdfs::path run() const { return below("run/raind"); }
     stdfs::path droplet_state() const { return run() / "droplet"; }
