@@ -104,18 +104,18 @@ class FullDisk(Suite):
         before = self.lists()
         self.lab.kill_daemon()
         self.fill()
+        said = "it starts"
         try:
-            try:
-                self.lab.start(10)
-                print("  it starts")
-            except Failure as problem:
-                print(f"  it does not start: {str(problem).splitlines()[-1][:140]}")
-                self.lab.daemon = None
+            self.lab.start(10)
+        except Failure as problem:
+            said = str(problem)
         finally:
             self.filler.unlink()
-        if self.lab.daemon is None or self.lab.daemon.poll() is not None:
+        if self.lab.daemon is not None and self.lab.daemon.poll() is not None:
             self.lab.daemon = None
             self.lab.start()
+        errors = [line for line in said.splitlines() if line.startswith("error: ")]
+        expect(len(errors) == 1 and ("full" in errors[0] or "No space left" in errors[0]), f"no clear error: {said}")
         expect(self.lists() == before, f"{self.lists()} instead of {before}")
         self.enforced()
         self.agree()

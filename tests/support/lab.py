@@ -80,6 +80,7 @@ class Lab:
         self.registry_address = None
         self.helpers = []
         self.map_ids = set()
+        self.program_ids = set()
 
     # instance
 
@@ -151,6 +152,8 @@ class Lab:
             shown = run("bpftool", "-j", "map", "show", "pinned", pin, check=False)
             if shown.returncode == 0:
                 self.map_ids.add(json.loads(shown.stdout)["id"])
+        # Programs live by the links and pins of this instance; those that use its maps are its own.
+        self.program_ids |= {entry["id"] for entry in self.programs() if self.map_ids & set(entry.get("map_ids", []))}
 
     # surroundings
 
@@ -238,12 +241,17 @@ class Lab:
         found += [f"mount {line.split()[4]}" for line in mounts.splitlines() if str(self.dir) in line]
         found += [f"pin {self.bpffs}"] if self.bpffs.exists() else []
         found += [f"BPF map {number}" for number in self.living_maps()]
+        found += [f"BPF program {entry['id']}" for entry in self.programs() if entry["id"] in self.program_ids]
         found += [f"process {text}" for text in self.processes()]
         found += [f"nft table: {line}" for line in run("nft", "list", "tables").stdout.splitlines() if "raind" in line]
         rules = run("iptables-save", check=False).stdout
         found += [f"iptables rule: {line}" for line in rules.splitlines() if "raind" in line.lower()]
         found += [f"folder {self.dir}"] if self.dir.exists() else []
         return found
+
+    @staticmethod
+    def programs():
+        return json.loads(run("bpftool", "-j", "prog", "show").stdout or "[]")
 
     def living_maps(self):
         shown = json.loads(run("bpftool", "-j", "map", "show").stdout or "[]")

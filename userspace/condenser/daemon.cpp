@@ -120,7 +120,8 @@ Status Daemon::open_containers() {
     const stdfs::path program =
         options_.droplet.empty() ? stdfs::read_symlink("/proc/self/exe").parent_path() / "droplet"
                                  : options_.droplet;
-    droplet_ = std::make_unique<runtime::Droplet>(program, paths_.droplet_state(), paths_.droplet_audit());
+    droplet_ =
+        std::make_unique<runtime::Droplet>(program, paths_.droplet_state(), paths_.droplet_audit());
     RAIND_TRY(image::ImageStore files, image::ImageStore::open({.root = paths_.images()}));
     image_files_ = std::make_unique<image::ImageStore>(std::move(files));
     images_ =

@@ -33,10 +33,12 @@ struct RegistryOptions {
 struct ExtractLimits {
     std::uint64_t max_bytes = 32ULL << 30;  // uncompressed stream, and sum of file sizes
     std::uint64_t max_entries = 1'000'000;
-    std::uint64_t max_path = 4095;              // bytes of one name
-    std::uint64_t max_depth = 256;              // folders above one another
+    std::uint64_t max_path = 4095;  // bytes of one name
+    std::uint64_t max_depth = 256;  // folders above one another
+    // Files of zeros are legitimate and gzip packs them by 1030 to 1; only what is both large and
+    // nearly nothing when packed is a bomb.
     std::uint64_t max_ratio = 200;              // uncompressed to compressed ...
-    std::uint64_t ratio_floor = 64ULL << 20;    // ... once more than this came out
+    std::uint64_t ratio_floor = 1ULL << 30;     // ... once more than this came out
     std::uint64_t max_xattr_bytes = 64U << 10;  // all attributes of one entry
     std::chrono::seconds timeout{1800};
 };

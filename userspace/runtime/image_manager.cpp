@@ -15,7 +15,9 @@ WallTime parse_created(const std::string& text) {
     const char* rest = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
     if (rest == nullptr)
         return {};
-    return {static_cast<std::int64_t>(timegm(&parts)) * 1'000'000'000};
+    const WallTime time{static_cast<std::int64_t>(timegm(&parts)) * 1'000'000'000};
+    // Reproducible builds state the epoch itself, which stands for never here: one nanosecond more.
+    return time.is_never() ? WallTime{1} : time;
 }
 
 ImageDefaults to_defaults(const image::ImageConfig& config) {
@@ -142,7 +144,15 @@ Result<std::vector<api::ImageInfo>> ImageManager::list() {
 Result<api::ImageInfo> ImageManager::status(const std::string& text) {
     RAIND_TRY(const image::Reference reference, image::Reference::parse(text));
     RAIND_TRY(const core::ImageRecord record, find(reference));
-    return to_info(record);
+    RAIND_TRY(const image::Digest digest, image::Digest::parse(record.manifest_digest));
+    RAIND_TRY(const image::PulledImage image, files_.image(reference, digest));
+    api::ImageInfo info = to_info(record);
+    info.id = record.config_digest;
+    if (!record.reference.starts_with("sha256:"))
+        info.repo_tags = {record.repository + ":" + record.reference};
+    info.repo_digests = {record.repository + "@" + record.manifest_digest};
+    info.user = image.config.user;
+    return info;
 }
 
 Status ImageManager::remove(const std::string& text) {

@@ -383,11 +383,18 @@ inline Result<ImageRequest> decode(const Json& json) {
 }
 
 inline Json encode(const ImageInfo& i) {
-    return Json{{"repository", i.repository},
-                {"reference", i.reference},
-                {"createdAt", i.created_at},
-                {"digest", i.digest},
-                {"sizeBytes", i.size_bytes}};
+    Json json{{"repository", i.repository},
+              {"reference", i.reference},
+              {"createdAt", i.created_at},
+              {"digest", i.digest},
+              {"sizeBytes", i.size_bytes}};
+    if (i.id.empty())
+        return json;
+    json["id"] = i.id;
+    json["repoTags"] = i.repo_tags.empty() ? Json(nullptr) : Json(i.repo_tags);
+    json["repoDigests"] = i.repo_digests;
+    json["user"] = i.user;
+    return json;
 }
 
 template <>
@@ -401,6 +408,14 @@ inline Result<ImageInfo> decode(const Json& json) {
     RAIND_TRY(i.digest, reader.string("digest", ""));
     RAIND_TRY(const std::int64_t size, reader.integer("sizeBytes", 0, detail::kMaxI64, 0));
     i.size_bytes = static_cast<std::uint64_t>(size);
+    RAIND_TRY(i.id, reader.string("id", ""));
+    if (reader.has("repoTags")) {
+        RAIND_TRY(i.repo_tags, reader.strings("repoTags"));
+    }
+    if (reader.has("repoDigests")) {
+        RAIND_TRY(i.repo_digests, reader.strings("repoDigests"));
+    }
+    RAIND_TRY(i.user, reader.string("user", ""));
     return i;
 }
 

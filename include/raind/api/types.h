@@ -148,6 +148,11 @@ struct ImageInfo {
     std::string created_at;        // createdAt
     std::string digest;            // addition: of the manifest
     std::uint64_t size_bytes = 0;  // sizeBytes, addition
+    // Of GET /v1/images/status only; no id in lists.
+    std::string id = {};                         // digest of the configuration
+    std::vector<std::string> repo_tags = {};     // repoTags; null for a digest reference
+    std::vector<std::string> repo_digests = {};  // repoDigests
+    std::string user = {};
 };
 
 // POST /v1/policies

@@ -61,6 +61,15 @@ TEST_CASE("every type survives its JSON form") {
     round_trip(WaitResult{143, "signal"});
     round_trip(ImageRequest{"busybox:1", "linux", "amd64"});
     round_trip(ImageInfo{"library/busybox", "1", "2026-01-01T00:00:00Z", "sha256:00", 12});
+    round_trip(ImageInfo{.repository = "library/busybox",
+                         .reference = "1",
+                         .created_at = "2026-01-01T00:00:00Z",
+                         .digest = "sha256:00",
+                         .size_bytes = 12,
+                         .id = "sha256:11",
+                         .repo_tags = {"library/busybox:1"},
+                         .repo_digests = {"library/busybox@sha256:00"},
+                         .user = "app"});
     round_trip(AddPolicyRequest{"RAIND-EW", "web", "db", "tcp", 70000, "c"});
     round_trip(CommitResult{7, 2, 1});
     round_trip(SystemCheck{"n", "ok", "d"});
