@@ -9,6 +9,7 @@ from support import AppSuite, expect, limit, main, wait_until
 from site_client import Site  # after support, which knows where lab is
 
 PORT = 3306
+HOST, PUBLISHED = "192.0.2.1", 10080
 PASSWORD = "for-this-test-only"
 TITLE = "Testing by writing"
 BODY = "A post that is written and read back: 1 < 2 & \u201cquotes\u201d"
@@ -33,15 +34,19 @@ class WordPress(AppSuite):
             "-e", f"MARIADB_ROOT_PASSWORD={PASSWORD}root", "-e", "MARIADB_DATABASE=wordpress",
             "-e", "MARIADB_USER=wordpress", "-e", f"MARIADB_PASSWORD={PASSWORD}"))
         self.wordpress = self.start("wordpress", "wordpress", options=(
-            "-e", f"WORDPRESS_DB_HOST={self.database['address']}", "-e", f"WORDPRESS_DB_PASSWORD={PASSWORD}"))
-        self.visitor = self.start_client("visitor", "wordpress")
-        self.allow("visitor", "wordpress", 80)
+            "-p", f"{PUBLISHED}:80", "-e", f"WORDPRESS_DB_HOST={self.database['address']}", "-e", f"WORDPRESS_DB_PASSWORD={PASSWORD}"))
+        self.lab.make_outside()
         self.site = self.new_visit()
         self.wait_log("wp_database", "ready for connections", 60)
         self.wait_log("wordpress", "resuming normal operations", 40)
 
-    def new_visit(self):
-        return Site(f"/proc/{self.visitor['pid']}/ns/net", (self.wordpress["address"], 80), limit(45))
+    def new_visit(self, namespace=None, address=HOST):
+        """By the published port, from a host outside unless another namespace is named."""
+        return Site(f"/run/netns/{namespace or self.lab.outside}", (address, PUBLISHED), limit(45))
+
+    def case_the_port_is_shown(self):
+        shown = self.lab.raind("container", "ls").stdout
+        expect(f"{PUBLISHED}->80/tcp" in shown, f"container ls: {shown}")
 
     def case_database_error_without_the_policy(self):
         began = time.monotonic()
@@ -78,6 +83,8 @@ class WordPress(AppSuite):
         stored = self.site.read_post(post["id"])
         expect(stored == BODY, f"the post's text: {stored!r}")
         expect(TITLE in reader.get("/").text, "the front page does not name the post")
+        local = self.new_visit(self.lab.netns, "127.0.0.1")
+        expect(TITLE in local.get("/").text, "the published port does not answer the host itself")
 
     def case_an_upload_arrives_whole(self):
         picture = png(300, 300)
