@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -103,6 +104,14 @@ class Confinement(Suite):
         raw, _ = self.first_output("sh", "-c", "grep CapBnd /proc/self/status",
                                    options=("--cap-drop", "ALL", "--cap-add", "net_raw"))
         expect(bits(raw.split()[1]) == {13}, f"--cap-drop ALL --cap-add net_raw: {raw}")
+
+    def case_open_files_do_not_depend_on_the_daemon(self):
+        text, _ = self.first_output("sh", "-c", "ulimit -Sn; ulimit -Hn")
+        soft, hard = (int(word) for word in text.split())
+        # A machine that gives root no right to raise limits keeps its own.
+        own = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        expect(soft == 1024 and hard in (524288, own), f"first process: {text.split()}")
+        expect(self.inside("ulimit -Sn; ulimit -Hn").stdout == text, "exec")
 
     def case_exec_has_the_confinement_of_the_first_process(self):
         for options in ((), ("--user", "1000:1000")):

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@ namespace {
 
 constexpr const char* kDefaultPath =
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+constexpr std::uint64_t kOpenFilesSoft = 1024;
 
 Json mount(const char* destination, const char* type, const std::string& source, Json options) {
     return Json{{"destination", destination},
@@ -74,6 +77,13 @@ Json masked_paths() {
 
 Json readonly_paths() {
     return Json::array({"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"});
+}
+
+// Not the daemon's own, which depend on how it was started; servers raise the soft one to the hard.
+Json make_rlimits(std::uint64_t open_files) {
+    return Json::array({{{"type", "RLIMIT_NOFILE"},
+                         {"soft", std::min(kOpenFilesSoft, open_files)},
+                         {"hard", open_files}}});
 }
 
 Json make_env(const ImageDefaults& image, const core::ContainerOptions& options,
@@ -168,6 +178,14 @@ std::vector<std::string> usable_name_servers(std::string_view resolv_conf) {
     return servers;
 }
 
+std::uint64_t reachable_open_files() {
+    rlimit now{};
+    if (getrlimit(RLIMIT_NOFILE, &now) != 0 || now.rlim_max >= kOpenFiles)
+        return kOpenFiles;
+    const rlimit more{.rlim_cur = now.rlim_cur, .rlim_max = kOpenFiles};
+    return setrlimit(RLIMIT_NOFILE, &more) == 0 ? kOpenFiles : now.rlim_max;
+}
+
 Result<std::vector<std::string>> resolve_process(const core::ContainerOptions& options,
                                                  const ImageDefaults& image) {
     std::vector<std::string> process;
@@ -204,6 +222,7 @@ Result<Json> make_config(const core::ContainerRecord& container, const BundleSpe
                  {"env", make_env(spec.image, options, hostname)},
                  {"cwd", cwd},
                  {"noNewPrivileges", true},
+                 {"rlimits", make_rlimits(spec.open_files)},
                  {"capabilities",
                   {{"bounding", capabilities},
                    {"effective", capabilities},

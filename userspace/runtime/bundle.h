@@ -34,6 +34,8 @@ struct BundleMount {
     bool fill = false;       // first it takes what the image has at the target
 };
 
+constexpr std::uint64_t kOpenFiles = 524288;  // to which a container's programs may raise theirs
+
 struct BundleSpec {
     stdfs::path directory;            // of the container: etc, diff, work lie below
     std::vector<stdfs::path> layers;  // lowest first
@@ -43,7 +45,11 @@ struct BundleSpec {
     ImageDefaults image;
     std::vector<std::string> name_servers;
     std::vector<BundleMount> mounts;
+    std::uint64_t open_files = kOpenFiles;  // hard limit
 };
+
+// kOpenFiles, or the daemon's own limit where even it may not have more. Raises the daemon's.
+std::uint64_t reachable_open_files();
 
 // The argument vector that runs: --entrypoint, command, image, in that order of precedence.
 Result<std::vector<std::string>> resolve_process(const core::ContainerOptions& options,

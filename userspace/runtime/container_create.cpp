@@ -138,6 +138,7 @@ BundleSpec ContainerManager::bundle_spec(const Record& record, const ImageDefaul
     spec.limits = deps_.cgroups.limits();
     spec.apparmor = deps_.apparmor.profile();
     spec.image = image;
+    spec.open_files = reachable_open_files();
     spec.name_servers = usable_name_servers(read_file("/etc/resolv.conf").value_or(""));
     spec.mounts = mounts.mounts;
     return spec;

@@ -44,6 +44,11 @@ TEST_CASE("every container has seven namespaces, a shifted range, no_new_privs a
     CHECK(os.at("gidMappings")[0].at("size") == 65536);
     CHECK(os.at("seccomp").at("defaultAction") == "SCMP_ACT_ERRNO");
     CHECK(config->at("process").at("noNewPrivileges") == true);
+    CHECK(config->at("process").at("rlimits") ==
+          Json::array({{{"type", "RLIMIT_NOFILE"}, {"soft", 1024}, {"hard", 524288}}}));
+    BundleSpec few = spec();
+    few.open_files = 100;
+    CHECK(make_config(container(), few)->at("process").at("rlimits").at(0).at("soft") == 100);
     CHECK(config->at("process").at("capabilities").at("bounding").size() == 13);
     CHECK(config->at("process").at("capabilities").at("ambient").empty());
     CHECK(os.at("sysctl").at("net.ipv4.ping_group_range") == "0 65535");
