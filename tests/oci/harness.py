@@ -174,7 +174,7 @@ class Case(unittest.TestCase):
         return config
 
     def droplet(self, *args, stdin=subprocess.DEVNULL, timeout=60):
-        return subprocess.run([DROPLET, "--root", self.root, *args], stdin=stdin,
+        return subprocess.run([DROPLET, "--root", self.root, "--audit-log=", *args], stdin=stdin,
                               capture_output=True, text=True, timeout=slow_limit(timeout))
 
     def ok(self, *args, **kwargs):
@@ -192,7 +192,7 @@ class Case(unittest.TestCase):
     def create(self):
         """create with streams that end: pipes of the test would stay open with the container."""
         with open(self.work + "/out", "wb") as out, open(self.work + "/err", "wb") as err:
-            return subprocess.run([DROPLET, "--root", self.root, "create", "--bundle",
+            return subprocess.run([DROPLET, "--root", self.root, "--audit-log=", "create", "--bundle",
                                    self.bundle, self.id], stdin=subprocess.DEVNULL, stdout=out,
                                   stderr=err, timeout=slow_limit(60)).returncode
 

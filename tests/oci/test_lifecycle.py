@@ -42,7 +42,7 @@ class Lifecycle(harness.Case):
 
     def test_exit_code_of_a_signal(self):
         self.config(["/bin/sleep", "1000"])
-        process = subprocess.Popen([DROPLET, "--root", self.root, "run", "--keep", "--bundle",
+        process = subprocess.Popen([DROPLET, "--root", self.root, "--audit-log=", "run", "--keep", "--bundle",
                                     self.bundle, self.id], stdin=subprocess.DEVNULL)
         self.wait_for(lambda: '"running"' in self.droplet("state", self.id).stdout, "running")
         self.ok("kill", self.id, "SIGKILL")
@@ -52,7 +52,7 @@ class Lifecycle(harness.Case):
     def test_signals_are_forwarded(self):
         self.config(["/bin/sh", "-c", "trap 'echo got; exit 5' TERM; echo up; "
                      "while :; do sleep 0.05; done"])
-        process = subprocess.Popen([DROPLET, "--root", self.root, "run", "--bundle", self.bundle,
+        process = subprocess.Popen([DROPLET, "--root", self.root, "--audit-log=", "run", "--bundle", self.bundle,
                                     self.id], stdout=subprocess.PIPE, text=True)
         self.assertEqual("up\n", process.stdout.readline())
         process.send_signal(signal.SIGTERM)
@@ -115,7 +115,7 @@ class Lifecycle(harness.Case):
     def test_pid_file_list_and_detached_run(self):
         self.config(["/bin/sleep", "1000"])
         with open(os.devnull, "w") as null:
-            done = subprocess.run([DROPLET, "--root", self.root, "run", "--detach", "--bundle",
+            done = subprocess.run([DROPLET, "--root", self.root, "--audit-log=", "run", "--detach", "--bundle",
                                    self.bundle, "--pid-file", self.work + "/pid", self.id],
                                   stdin=subprocess.DEVNULL, stdout=null,
                                   stderr=null, timeout=60)
@@ -173,7 +173,7 @@ class Lifecycle(harness.Case):
 
     def test_error_goes_to_the_log_as_well(self):
         log = self.work + "/log"
-        subprocess.run([DROPLET, "--root", self.root, "--log", log, "--log-format=json", "state",
+        subprocess.run([DROPLET, "--root", self.root, "--audit-log=", "--log", log, "--log-format=json", "state",
                         "nobody"], capture_output=True, timeout=60)
         last = json.loads(read(log).splitlines()[-1])
         self.assertEqual("error", last["level"])
@@ -212,7 +212,7 @@ class Exec(harness.Case):
             self.skipTest("no cgroup v2 hierarchy")
         self.start()
         # Streams of its own: the pipes of the test would stay open with the process.
-        done = subprocess.run([DROPLET, "--root", self.root, "exec", "--detach", self.id,
+        done = subprocess.run([DROPLET, "--root", self.root, "--audit-log=", "exec", "--detach", self.id,
                                "/bin/sleep", "1000"], stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
         self.assertEqual(0, done.returncode)
@@ -251,7 +251,7 @@ class Exec(harness.Case):
         held = os.open("/etc/passwd", os.O_RDONLY)
         os.set_inheritable(held, True)
         try:
-            done = subprocess.run([DROPLET, "--root", self.root, "exec", self.id, "/bin/sh", "-c",
+            done = subprocess.run([DROPLET, "--root", self.root, "--audit-log=", "exec", self.id, "/bin/sh", "-c",
                                    "ls /proc/self/fd"], capture_output=True, text=True,
                                   close_fds=False, timeout=60)
         finally:

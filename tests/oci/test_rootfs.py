@@ -319,7 +319,7 @@ class Faults(harness.Case):
         whole = time.monotonic() - began
         self.ok("delete", "--force", self.id)
         for _ in range(40):
-            process = subprocess.Popen([DROPLET, "--root", self.root, "create", "--bundle",
+            process = subprocess.Popen([DROPLET, "--root", self.root, "--audit-log=", "create", "--bundle",
                                         self.bundle, self.id], stdin=subprocess.DEVNULL,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(source.uniform(0.0005, 1.5 * whole))

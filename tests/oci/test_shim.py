@@ -79,7 +79,7 @@ class Shim(harness.Case):
         self.config(args, change)
         read_end, write_end = os.pipe()
         process = subprocess.Popen(
-            [DROPLET, "shim", "--root", self.root, "--bundle", self.bundle, "--log-path", self.log,
+            [DROPLET, "--audit-log=", "shim", "--root", self.root, "--bundle", self.bundle, "--log-path", self.log,
              "--ready-fd", str(write_end), *options, self.id], pass_fds=[write_end],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=open(self.work + "/shim.err", "w"))
