@@ -82,13 +82,13 @@ Status assign_addresses(store::Store& store, core::ContainerRecord& record) {
 
 }  // namespace
 
-Result<ContainerManager::Reserved> ContainerManager::reserve(
-    const api::CreateContainerRequest& request, const UsableImage& image) {
+Result<ContainerManager::Reserved> ContainerManager::reserve(const std::string& name,
+                                                             core::ContainerOptions checked,
+                                                             const UsableImage& image) {
     Reserved out;
     Record& record = out.record;
+    record.options = std::move(checked);
     core::ContainerOptions& options = record.options;
-    RAIND_TRY(options, checked_options(request));
-    RAIND_CHECK(deps_.volumes.admit(options.mounts));
     RAIND_CHECK(check_user(image.defaults.user).context("the image's configuration"));
     if (options.stop_signal.empty() && !image.defaults.stop_signal.empty()) {
         options.stop_signal = image.defaults.stop_signal;
@@ -108,7 +108,7 @@ Result<ContainerManager::Reserved> ContainerManager::reserve(
     RAIND_TRY(auto transaction, store.begin());
     RAIND_TRY(record.uid, fresh_uid(store));
     record.id = short_id(record.uid);
-    RAIND_TRY(record.name, choose_name(store, request.name));
+    RAIND_TRY(record.name, choose_name(store, name));
     record.host_interface = "rd_" + record.id;
     RAIND_TRY(record.identity,
               store.identities().number_for(store::IdentityKind::Workload, record.name));
@@ -209,7 +209,7 @@ Result<std::string> ContainerManager::create(const api::CreateContainerRequest& 
     RAIND_CHECK(check_controllers(options.limits, deps_.cgroups.limits()));
     RAIND_CHECK(deps_.volumes.admit(options.mounts));
     RAIND_TRY(const UsableImage image, deps_.images.ensure(request.image));
-    RAIND_TRY(Reserved reserved, reserve(request, image));
+    RAIND_TRY(Reserved reserved, reserve(request.name, std::move(options), image));
     Record& record = reserved.record;
     const auto lock = locks_.lock(record.id);
     std::vector<std::string> filling;

@@ -82,7 +82,8 @@ class ContainerManager final : public core::ContainerService {
         std::vector<std::string> made_volumes;
     };
     // Name, ids, addresses, identity and volumes in one transaction, with the intent.
-    Result<Reserved> reserve(const api::CreateContainerRequest& request, const UsableImage& image);
+    Result<Reserved> reserve(const std::string& name, core::ContainerOptions checked,
+                             const UsableImage& image);
     BundleSpec bundle_spec(const Record& record, const ImageDefaults& image,
                            const PreparedMounts& mounts) const;
     // First process waiting, volumes filled, endpoint attached; on failure nothing of this
