@@ -15,8 +15,8 @@
 #include "userspace/runtime/container_manager.h"
 #include "userspace/runtime/create_request.h"
 #include "userspace/runtime/limits.h"
+#include "userspace/runtime/port_requests.h"
 #include "userspace/runtime/process_options.h"
-#include "userspace/runtime/published_ports.h"
 #include "userspace/runtime/subordinate_ids.h"
 
 namespace raind::runtime {

@@ -10,7 +10,7 @@
 #include "userspace/common/text.h"
 #include "userspace/runtime/container_manager.h"
 #include "userspace/runtime/limits.h"
-#include "userspace/runtime/published_ports.h"
+#include "userspace/runtime/port_requests.h"
 #include "userspace/runtime/stored_output.h"
 
 namespace raind::runtime {

@@ -9,8 +9,8 @@
 #include "userspace/core/names.h"
 #include "userspace/runtime/capabilities.h"
 #include "userspace/runtime/limits.h"
+#include "userspace/runtime/port_requests.h"
 #include "userspace/runtime/process_options.h"
-#include "userspace/runtime/published_ports.h"
 #include "userspace/runtime/request_checks.h"
 
 namespace raind::runtime {

@@ -1,4 +1,4 @@
-#include "userspace/runtime/published_ports.h"
+#include "userspace/runtime/port_requests.h"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "userspace/runtime/port_publisher.h"
-#include "userspace/runtime/published_ports.h"
+#include "userspace/runtime/port_requests.h"
 
 using namespace raind;
 using namespace raind::runtime;
