@@ -42,6 +42,10 @@ bool IpAddress::is_v4() const {
     return std::equal(kV4Prefix.begin(), kV4Prefix.end(), bytes_.begin());
 }
 
+bool IpAddress::is_unspecified() const {
+    return is_zero() || *this == v4(0);
+}
+
 std::uint32_t IpAddress::v4_host_order() const {
     std::uint32_t value = 0;
     for (unsigned i = 12; i < 16; ++i)

@@ -24,6 +24,8 @@ class IpAddress {
 
     bool is_v4() const;
     bool is_zero() const { return bytes_ == Bytes{}; }
+    // 0.0.0.0 or ::, which stand for every address where one is asked for.
+    bool is_unspecified() const;
     std::uint32_t v4_host_order() const;
     const Bytes& bytes() const { return bytes_; }
     std::string to_string() const;

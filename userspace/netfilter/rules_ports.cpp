@@ -31,14 +31,10 @@ std::string_view protocol_text(std::uint8_t protocol) {
     return protocol == core::kProtoUdp ? "udp" : "tcp";
 }
 
-bool is_every(const IpAddress& address) {
-    return address.is_zero() || address == IpAddress::v4(0);
-}
-
 Ports of_kind(const Ports& ports, const Kind& kind) {
     Ports out;
     std::ranges::copy_if(ports, std::back_inserter(out), [&](const core::PublishedPort& port) {
-        return port.address.is_v4() == kind.v4 && is_every(port.address) == kind.every;
+        return port.address.is_v4() == kind.v4 && port.address.is_unspecified() == kind.every;
     });
     return out;
 }
@@ -99,7 +95,7 @@ std::string chain_text(std::string_view name, std::string_view type, std::string
 Status check_ports(const Ports& ports) {
     for (const auto& port : ports) {
         const bool known = port.protocol == core::kProtoTcp || port.protocol == core::kProtoUdp;
-        if (!known || port.port == 0 || port.target_port == 0 || is_every(port.target) ||
+        if (!known || port.port == 0 || port.target_port == 0 || port.target.is_unspecified() ||
             port.target.is_v4() != port.address.is_v4())
             return Error(Errc::InvalidArgument, "not a published port");
     }

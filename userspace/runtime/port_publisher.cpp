@@ -10,10 +10,6 @@
 namespace raind::runtime {
 namespace {
 
-bool is_every(const IpAddress& address) {
-    return address.is_zero() || address == IpAddress::v4(0);
-}
-
 struct SocketAddress {
     sockaddr_storage storage{};
     socklen_t size = 0;
@@ -76,7 +72,7 @@ Result<UniqueFd> bound(const core::PublishedPort& port, Reuse reuse) {
 
 std::string host_side(const core::PublishedPort& port) {
     const PortMapping mapping{
-        .address = is_every(port.address) ? std::nullopt : std::optional(port.address),
+        .address = port.address.is_unspecified() ? std::nullopt : std::optional(port.address),
         .host = port.port,
         .container = port.target_port,
         .protocol = static_cast<PortProtocol>(port.protocol)};
@@ -113,7 +109,7 @@ std::vector<core::PublishedPort> published_ports(const core::ContainerRecord& co
     std::vector<core::PublishedPort> out;
     const auto add = [&](const PortMapping& mapping, const IpAddress& address) {
         const IpAddress& target = address.is_v4() ? container.ip4 : container.ip6;
-        if (!is_every(target))
+        if (!target.is_unspecified())
             out.push_back({.address = address,
                            .port = mapping.host,
                            .protocol = static_cast<std::uint8_t>(mapping.protocol),
@@ -171,7 +167,7 @@ std::vector<core::PublishedPort> PortPublisher::published() const {
 bool PortPublisher::on_loopback() const {
     const auto here = [](const core::PublishedPort& port) {
         return port.address.is_v4() &&
-               (is_every(port.address) || port.address.v4_host_order() >> 24 == 127);
+               (port.address.is_unspecified() || port.address.v4_host_order() >> 24 == 127);
     };
     return std::ranges::any_of(
         entries_, [&](const auto& entry) { return std::ranges::any_of(entry.second.ports, here); });

@@ -20,6 +20,13 @@ TEST_CASE("IPv6 round trip and refusals") {
         CHECK_FALSE(IpAddress::parse(text).has_value());
 }
 
+TEST_CASE("unspecified is the zero of either family") {
+    CHECK(IpAddress::parse("0.0.0.0")->is_unspecified());
+    CHECK(IpAddress::parse("::")->is_unspecified());
+    for (const char* text : {"0.0.0.1", "::1", "127.0.0.1"})
+        CHECK_FALSE(IpAddress::parse(text)->is_unspecified());
+}
+
 TEST_CASE("prefixes clear host bits and never cover the other family") {
     const auto cidr = Cidr::parse("10.166.3.77/16");
     REQUIRE(cidr.has_value());
