@@ -12,8 +12,10 @@ option(RAIND_WERROR "Treat warnings as errors" ON)
 
 find_program(RAIND_CCACHE ccache)
 if(RAIND_CCACHE)
-  set(CMAKE_C_COMPILER_LAUNCHER "${RAIND_CCACHE}")
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${RAIND_CCACHE}")
+  # Paths inside the tree are the tree's own: a second clone finds what the first one compiled.
+  set(RAIND_LAUNCHER "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${RAIND_CCACHE}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${RAIND_LAUNCHER}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${RAIND_LAUNCHER}")
 endif()
 
 add_library(raind_options INTERFACE)
