@@ -42,6 +42,7 @@ struct World {
     std::vector<core::PublishedPort> published;
     std::vector<core::CompiledSet> sets;  // the first is in force at the start, if there is one
     std::uint32_t flow_table = 4096;      // entries
+    std::uint32_t ring_bytes = 1U << 20;  // of each ring of records
 };
 
 // Done to the world before the step's packet. The evaluator skips cases with what it has not.

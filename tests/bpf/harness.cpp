@@ -18,7 +18,6 @@ namespace raind::testing {
 
 namespace {
 
-constexpr std::uint32_t kRing = 1U << 20;
 constexpr std::uint32_t kForeignEndpoint = 0x7fffffff;
 
 Result<std::vector<std::uint32_t>> make_ports() {
@@ -77,9 +76,9 @@ Harness::~Harness() {
         ::umount2(bpffs_.c_str(), MNT_DETACH);
 }
 
-// The flow table's size is fixed at load: another size needs other maps.
-Status Harness::load(std::uint32_t flow_entries) {
-    if (datapath_ && flow_entries == flow_entries_)
+// Sizes are fixed at load: another size needs other maps.
+Status Harness::load(std::uint32_t flow_entries, std::uint32_t ring_bytes) {
+    if (datapath_ && flow_entries == flow_entries_ && ring_bytes == ring_bytes_)
         return {};
     reader_.reset();
     committer_.reset();
@@ -90,9 +89,10 @@ Status Harness::load(std::uint32_t flow_entries) {
     datapath_.reset();
     RAIND_TRY(datapath_, bpf::Datapath::load({.bpffs = bpffs_,
                                               .flow_entries = flow_entries,
-                                              .ring_flow = kRing,
-                                              .ring_deny = kRing}));
+                                              .ring_flow = ring_bytes,
+                                              .ring_deny = ring_bytes}));
     flow_entries_ = flow_entries;
+    ring_bytes_ = ring_bytes;
     sweeper_ = std::make_unique<bpf::Sweeper>(*datapath_);
     endpoints_ = std::make_unique<bpf::EndpointMaps>(*datapath_);
     RAIND_TRY(bpf::Committer committer, bpf::Committer::make(*datapath_, *sweeper_));
@@ -135,7 +135,7 @@ Status Harness::publish(std::size_t index) {
 }
 
 Status Harness::reset(const World& world) {
-    RAIND_CHECK(load(world.flow_table));
+    RAIND_CHECK(load(world.flow_table, world.ring_bytes));
     RAIND_CHECK(clear_maps());
     world_ = world;
     RAIND_CHECK(datapath_->active.update(0, 0));
@@ -244,6 +244,12 @@ Result<bool> Harness::has_flow(const Bytes& bytes) const {
 Result<Observed> Harness::run(const Step& step) {
     RAIND_CHECK(prepare(step).context("before the step"));
     events();
+    RAIND_TRY(Observed out, run_unread(step));
+    out.events = events();
+    return out;
+}
+
+Result<Observed> Harness::run_unread(const Step& step) {
     RAIND_TRY(const std::vector<std::uint64_t> before, counters());
     __sk_buff ctx{};
     ctx.ifindex = ifindex(step.port);
@@ -287,7 +293,6 @@ Result<Observed> Harness::run(const Step& step) {
             out.passed = i >= RAIND_STAT_PASSED;
         }
     }
-    out.events = events();
     RAIND_TRY(out.flow, has_flow(step.packet));
     return out;
 }

@@ -41,6 +41,8 @@ class Harness {
     // An empty datapath with this world in it.
     Status reset(const World& world);
     Result<Observed> run(const Step& step);
+    // As run(), but reads no records: they stay in their ring.
+    Result<Observed> run_unread(const Step& step);
 
     const bpf::Datapath& datapath() const { return *datapath_; }
     const bpf::Sweeper& sweeper() const { return *sweeper_; }
@@ -51,7 +53,7 @@ class Harness {
 
   private:
     Harness() = default;
-    Status load(std::uint32_t flow_entries);
+    Status load(std::uint32_t flow_entries, std::uint32_t ring_bytes);
     Status clear_maps();
     Status clear_counters();
     Status prepare(const Step& step);
@@ -65,7 +67,7 @@ class Harness {
     std::filesystem::path bpffs_;
     std::vector<std::uint32_t> ifindexes_;
     World world_;
-    std::uint32_t flow_entries_ = 0;
+    std::uint32_t flow_entries_ = 0, ring_bytes_ = 0;
     std::unique_ptr<bpf::Datapath> datapath_;
     std::unique_ptr<bpf::Sweeper> sweeper_;
     std::unique_ptr<bpf::EndpointMaps> endpoints_;

@@ -219,6 +219,49 @@ TEST_CASE("an endpoint over its record rate: verdicts stay, the number lost is s
     CHECK(lost->src_ep == 101);
 }
 
+TEST_CASE("full rings: verdicts stay, the number lost is said, denials push out no flows") {
+    constexpr std::uint16_t kCount = 40;
+    World w = world(Rules().allow(kWebId, kDbId, 17, 0, 257));
+    w.ring_bytes = 4096;
+    w.endpoints[kWeb].spec.event_rate = 1000;
+    must(harness().reset(w));
+    const auto lost = [](std::uint32_t kind) {
+        return *must(harness().datapath().lost.lookup(kind));
+    };
+    for (std::uint16_t i = 0; i < kCount; i++) {
+        const Bytes denied =
+            frame(web(), db(), 4).tcp(40000, static_cast<std::uint16_t>(7000 + i), kSyn).build();
+        const Observed seen = must(harness().run_unread(from(kWeb, "denied", denied, {})));
+        CHECK(seen.outcome != Outcome::Deliver);
+        CHECK_FALSE(seen.flow);
+    }
+    const std::uint64_t denials = lost(RAIND_LOST_DENY_RING);
+    CHECK(denials > 0);
+    CHECK(denials < kCount);
+    for (std::uint16_t i = 0; i < kCount; i++) {
+        const Bytes allowed = datagram(static_cast<std::uint16_t>(41000 + i));
+        const Observed seen = must(harness().run_unread(from(kWeb, "allowed", allowed, {})));
+        CHECK(seen.outcome == Outcome::Deliver);
+        CHECK(seen.flow);
+        if (i == 0)
+            CHECK(lost(RAIND_LOST_FLOW_RING) == 0);
+    }
+    const std::uint64_t flows = lost(RAIND_LOST_FLOW_RING);
+    CHECK(flows > 0);
+    CHECK(flows < kCount);
+
+    const std::vector<raind_event> kept = harness().events();
+    CHECK(count_type(kept, RAIND_EV_DENY) == kCount - denials);
+    CHECK(count_type(kept, RAIND_EV_NEW) == kCount - flows);
+    const std::vector<raind_event> next = run(datagram(42000)).events;
+    CHECK(count_type(next, RAIND_EV_NEW) == 1);
+    const auto said = std::ranges::find(next, RAIND_EV_LOST, &raind_event::type);
+    REQUIRE(said != next.end());
+    CHECK(said->count == flows);
+    CHECK(said->lost_kind == RAIND_LOST_FLOW_RING);
+    CHECK(count_type(run(datagram(42001)).events, RAIND_EV_LOST) == 0);
+}
+
 TEST_CASE("quotas are recounted") {
     must(harness().reset(world(Rules().allow(kWebId, kDbId, 17, 0, 257))));
     run(datagram(41000));

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -154,11 +155,18 @@ class Rootfs(harness.Case):
         self.assertFalse(os.path.exists(mark))
         self.assertFalse(os.path.exists("/etc/deep"))
 
-    def test_link_in_place_of_proc_is_refused(self):
+    def test_link_in_place_of_a_system_folder_is_refused(self):
         os.makedirs(self.work + "/layer1/other")
-        os.symlink("/other", self.work + "/layer1/proc")
-        self.config(["/bin/true"])
-        self.fails("create", "--bundle", self.bundle, self.id, text="symbolic link")
+        for folder in ("proc", "sys", "dev"):
+            with self.subTest(folder=folder):
+                # The mount points of the last one stand in the upper folder, before any layer.
+                shutil.rmtree(self.work + "/upper")
+                os.mkdir(self.work + "/upper")
+                link = self.work + "/layer1/" + folder
+                os.symlink("/other", link)
+                self.config(["/bin/true"])
+                self.fails("create", "--bundle", self.bundle, self.id, text="symbolic link")
+                os.unlink(link)
 
     def test_joined_network_namespace(self):
         holder = subprocess.Popen(["unshare", "--net", "sleep", "1000"])
