@@ -229,9 +229,6 @@ RAIND_STAGE int raind_say_deny(__u32 level) {
 
     if (!w)
         return 0;
-    raind_describe(level);
-    w->dval.event.type = RAIND_EV_DENY;
-    w->dval.event.revision = revision_of(w->active);
     __builtin_memset(&w->dkey, 0, sizeof(w->dkey));
     w->dkey.ep_id = w->ep.ep_id;
     w->dkey.reason = w->reason;
@@ -245,14 +242,17 @@ RAIND_STAGE int raind_say_deny(__u32 level) {
         w->dkey.proto = w->proto;
     }
     agg = bpf_map_lookup_elem(&raind_denyagg, &w->dkey);
+    if (agg && w->now < agg->last_ns + interval) {
+        __sync_fetch_and_add(&agg->count, 1);
+        return 0;
+    }
+    raind_describe(level);
+    w->dval.event.type = RAIND_EV_DENY;
+    w->dval.event.revision = revision_of(w->active);
     if (!agg) {
         if (!deny_first(w, level))
             return 0;
         return raind_send(level, RAIND_LOST_DENY_RING);
-    }
-    if (w->now < agg->last_ns + interval) {
-        __sync_fetch_and_add(&agg->count, 1);
-        return 0;
     }
     w->dval.event.count = agg->count;
     agg->count = 0;

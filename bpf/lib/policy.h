@@ -91,39 +91,15 @@ struct probe_loop {
     __u32 unused;
 };
 
-/* One (mask, source class, destination class). */
-static long probe_one(__u32 index, void* data) {
-    struct probe_loop* loop = data;
-    struct raind_work* w = work_at(loop->level);
-    struct raind_polkey key = {};
+/* One key; what it finds replaces a match of lower precedence. Nonzero: no more. */
+RAIND_LEAF long probe_key(struct raind_work* w, void* inner, struct raind_polkey* key) {
     struct raind_polval* val;
-    struct raind_gen* gen;
-    void* inner;
-    __u32 slot, pairs = loop->nsrc * loop->ndst, m, s, d;
 
-    if (!w || !pairs || !loop->ndst)
-        return 1;
-    slot = RAIND_ACTIVE_SLOT(w->active);
-    gen = bpf_map_lookup_elem(&raind_gen, &slot);
-    inner = bpf_map_lookup_elem(&raind_policy, &slot);
-    if (!gen || !inner) {
-        w->q.over = 1;
-        return 1;
-    }
-    m = (index / pairs) & (RAIND_MAX_MASKS - 1);
-    s = (index % pairs / loop->ndst) & (RAIND_MAX_CHAIN - 1);
-    d = (index % loop->ndst) & (RAIND_MAX_CHAIN - 1);
-    key.src = w->chain[0].cls[s];
-    key.dst = w->chain[1].cls[d];
-    if (!(gen->masks[m].kinds & kind_of(key.src)) || !(gen->masks[m].kinds & kind_of(key.dst)))
-        return 0;
     if (++w->q.probes > w->q.max_probes) {
         w->q.over = 1;
         return 1;
     }
-    key.port = w->q.port & gen->masks[m].portmask;
-    key.proto = gen->masks[m].proto_any ? 0 : w->q.proto;
-    val = bpf_map_lookup_elem(inner, &key);
+    val = bpf_map_lookup_elem(inner, key);
     if (!val || val->precedence < w->q.best)
         return 0;
     if ((val->flags & RAIND_POL_PUBLISHED) && w->q.src_id == RAIND_ID_WORLD && !w->q.published)
@@ -131,7 +107,48 @@ static long probe_one(__u32 index, void* data) {
     w->q.best = val->precedence + 1;
     w->q.best_action = val->action;
     w->q.rule = val->rule;
-    w->q.match_class = w->q.src_id == RAIND_ID_WORLD || is_host(w->q.src_id) ? key.src : key.dst;
+    w->q.match_class = w->q.src_id == RAIND_ID_WORLD || is_host(w->q.src_id) ? key->src : key->dst;
+    return 0;
+}
+
+/* One (mask, source class) with every destination class. Most masks have no rule for classes of
+ * most kinds: a whole row is left with one look at the mask. */
+static long probe_row(__u32 index, void* data) {
+    struct probe_loop* loop = data;
+    struct raind_work* w = work_at(loop->level);
+    struct raind_polkey key = {};
+    struct raind_gen* gen;
+    void* inner;
+    __u32 slot, m, s, kinds;
+
+    if (!w || !loop->nsrc)
+        return 1;
+    slot = RAIND_ACTIVE_SLOT(w->active);
+    gen = bpf_map_lookup_elem(&raind_gen, &slot);
+    if (!gen) {
+        w->q.over = 1;
+        return 1;
+    }
+    m = (index / loop->nsrc) & (RAIND_MAX_MASKS - 1);
+    s = (index % loop->nsrc) & (RAIND_MAX_CHAIN - 1);
+    key.src = w->chain[0].cls[s];
+    kinds = gen->masks[m].kinds;
+    if (!(kinds & kind_of(key.src)))
+        return 0;
+    inner = bpf_map_lookup_elem(&raind_policy, &slot);
+    if (!inner) {
+        w->q.over = 1;
+        return 1;
+    }
+    key.port = w->q.port & gen->masks[m].portmask;
+    key.proto = gen->masks[m].proto_any ? 0 : w->q.proto;
+    for (__u32 d = 0; d < RAIND_MAX_CHAIN; d++) {
+        if (d >= loop->ndst)
+            break;
+        key.dst = w->chain[1].cls[d];
+        if ((kinds & kind_of(key.dst)) && probe_key(w, inner, &key))
+            return 1;
+    }
     return 0;
 }
 
@@ -213,7 +230,7 @@ RAIND_STAGE int raind_judge(__u32 level) {
     }
     q->max_probes = gen->max_probes ? gen->max_probes : RAIND_MAX_PROBES;
     masks = gen->nmask > RAIND_MAX_MASKS ? RAIND_MAX_MASKS : gen->nmask;
-    bpf_loop(masks * loop.nsrc * loop.ndst, probe_one, &loop, 0);
+    bpf_loop(masks * loop.nsrc, probe_row, &loop, 0);
     if (q->over) {
         no_verdict(q, RAIND_R_PROBES);
         return q->verdict;
