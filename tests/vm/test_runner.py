@@ -64,6 +64,17 @@ def leftovers():
     return found
 
 
+def wait_folder(run):
+    """The folder of a run, once its guest is being started."""
+    runs = pathlib.Path(os.environ.get("RAIND_TESTBED_CACHE") or "/var/cache/raind-vm") / "runs"
+    end = time.monotonic() + 60
+    while time.monotonic() < end and run.process.poll() is None:
+        for folder in runs.glob(f"{run.process.pid}-*/qemu.log"):
+            return folder.parent
+        time.sleep(0.05)
+    raise AssertionError(f"no folder of a run: {run.process.poll()}")
+
+
 class Cases:
     def __init__(self, folder):
         self.folder = folder
@@ -150,13 +161,24 @@ class Cases:
             os.close(terminal)
 
     def case_stopped(self):
-        """Ended from outside: nothing of it stays."""
+        """Ended from outside: nothing of it stays, or the next run takes it away, but not what belongs to a run that lives."""
+        killed = Run("--", "sleep", "1000")
+        of_killed = wait_folder(killed)
+        killed.process.kill()
+        killed.end()
         run = Run("--", "sleep", "1000")
-        time.sleep(2)
+        of_run = wait_folder(run)
+        expect(not of_killed.exists(), "the folder of the run that was killed is left")
+        code, _, err = Run("--keep", "--timeout", 1, "--", "sleep", "1000").end()
+        expect(code == 124 and of_run.exists(), f"the folder of a run beside is gone: {code} {err}")
+        kept = pathlib.Path(re.search(r"^vm: kept: (.*)$", err, re.MULTILINE).group(1))
+        code, _, err = Run("--timeout", 1, "--", "sleep", "1000").end()
+        expect(code == 124 and (kept / "console").exists(), f"the folder that was to be kept is gone: {code} {err}")
+        shutil.rmtree(kept)
         run.process.terminate()
         code, _, err = run.end()
         expect(code == 143, f"SIGTERM gave {code}: {err}")
-        expect(not leftovers(), f"left: {leftovers()}")
+        expect(not leftovers() and not of_run.exists(), f"left: {leftovers()} {of_run}")
 
 
 def main():

@@ -1,5 +1,6 @@
 """One run of a guest: its folder, virtiofsd, QEMU, output, exit code, and the end of all of them."""
 import ctypes
+import fcntl
 import os
 import pathlib
 import re
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 
@@ -22,6 +24,7 @@ TIMED_OUT = 124
 BROKEN = 125
 BOOT_SECONDS = 300
 LAST_LINES = 40
+LOCK, KEPT = "lock", "kept"  # files in the folder of a run
 KERNEL_ARGUMENTS = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr norandmaps clocksource=tsc "
                     "tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests apparmor=1 security=apparmor "
                     "sysrq_always_enabled=1")
@@ -70,6 +73,25 @@ def make_disk(path, megabytes):
     kernel.run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1", path)
 
 
+def make_run_folder():
+    """A folder and its lock, which is held as long as this process lives. Folders of runs that were killed are removed before."""
+    runs = kernel.cache_folder() / "runs"
+    runs.mkdir(exist_ok=True)
+    with kernel.Locked("runs"):  # a folder is never seen without its lock being held
+        for folder in filter(pathlib.Path.is_dir, runs.iterdir()):
+            with open(folder / LOCK, "a", encoding="ascii") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                if not (folder / KEPT).exists():
+                    shutil.rmtree(folder, ignore_errors=True)
+        folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=runs))
+        lock = open(folder / LOCK, "a", encoding="ascii")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return folder, lock
+
+
 class Guest:
     """`options` are those of vm/run. Use with `with`: the end removes processes and folder."""
 
@@ -83,10 +105,7 @@ class Guest:
 
     def __enter__(self):
         self.kernel, self.release = kernel.prepare(self.options.kernel)
-        runs = kernel.cache_folder() / "runs"
-        runs.mkdir(exist_ok=True)
-        self.folder = runs / f"{os.getpid()}"
-        self.folder.mkdir()
+        self.folder, self.lock = make_run_folder()
         self.share = self.folder / "share"
         self.share.mkdir()
         self.console = pathlib.Path(self.options.console or self.folder / "console")
@@ -98,9 +117,11 @@ class Guest:
                 child.kill()
             child.wait()
         if self.options.keep:
+            (self.folder / KEPT).touch()
             say(f"kept: {self.folder}")
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
+        self.lock.close()
 
     # preparation
 

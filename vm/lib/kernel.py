@@ -23,6 +23,10 @@ class Problem(Exception):
     """Something that is not the fault of the command in the guest."""
 
 
+class Unavailable(Problem):
+    """This machine cannot get what a guest needs: nothing is wrong with the tree."""
+
+
 def run(*words, **options):
     done = subprocess.run([str(w) for w in words], capture_output=True, text=True, check=False,
                           stdin=subprocess.DEVNULL, **options)
@@ -68,7 +72,7 @@ def install_packages():
         done = subprocess.run([install, *PACKAGES], check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
-        raise Problem("install packages: " + (done.stdout.strip().splitlines() or ["no reason given"])[-1])
+        raise Unavailable("install packages: " + (done.stdout.strip().splitlines() or ["no reason given"])[-1])
 
 
 class Apt:
@@ -100,7 +104,7 @@ class Apt:
             if "debian" in line and suite.endswith("-security") == security and base not in found:
                 found.append(base)
         if not found:
-            raise Problem(f"this machine's apt has no archive for {self.suite}")
+            raise Unavailable(f"this machine's apt has no archive for {self.suite}")
         return found[:1]
 
     def run(self, *words, **options):
@@ -110,7 +114,7 @@ class Apt:
         try:
             self.run("apt-get", "update", "-qq")
         except Problem as problem:
-            raise Problem(f"no package lists of {self.suite}: {problem}") from None
+            raise Unavailable(f"no package lists of {self.suite}: {problem}") from None
 
     def newest(self, series):
         """The newest release of a series that can be downloaded, as (sort key, release)."""
@@ -134,7 +138,7 @@ class Apt:
         seen.add(package)
         self.run("apt-get", "download", "-qq", package, cwd=folder)
         for line in self.run("apt-cache", "depends", package).splitlines():
-            match = re.match(r"^\s*\|?(?:Pre)?Depends: (linux-(?:binary|modules|image)-\S+)$", line)
+            match = re.match(r"^\s*\|?(?:Pre)?Depends: (linux-(?:base|binary|modules|image)-\S+)$", line)
             if match:
                 self.download(match.group(1), folder, seen)
 
@@ -157,6 +161,8 @@ def unpack(folder, release):
             shutil.copy(place, folder / "vmlinuz")
     if not (folder / "vmlinuz").exists():
         raise Problem(f"the packages of {release} hold no kernel")
+    if not (modules / "modules.builtin").exists():  # depmod and modprobe need it
+        raise Problem(f"the packages of {release} do not say what is built in")
     shutil.rmtree(tree)
     for packed in modules.rglob("*.ko.xz"):
         run("xz", "-d", packed)
@@ -200,7 +206,7 @@ def fetch(series, suite, folder):
     apt.update()
     release = apt.newest(series)
     if release is None:
-        raise Problem(f"no kernel package for {series} in {suite}")
+        raise Unavailable(f"no kernel package for {series} in {suite}")
     part = folder.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
