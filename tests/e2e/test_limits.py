@@ -8,7 +8,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from lab import cgroup2_mount, wait_until  # noqa: E402
-from suite import Suite, expect, main  # noqa: E402
+from suite import Suite, expect, main, skip  # noqa: E402
 
 MIB = 1 << 20
 # One buffer of 200 MiB, filled; exec, so that it is the first process that is killed.
@@ -41,11 +41,9 @@ class Limits(Suite):
         wait_until("it ends", lambda: self.lab.inspect("one")["state"] == "stopped", seconds)
         return self.lab.inspect("one")
 
-    def have(self, name):
-        if name in self.controllers():
-            return True
-        print(f"  SKIP: cgroup v2 has no {name} controller here")
-        return False
+    def need(self, name):
+        if name not in self.controllers():
+            skip(f"cgroup v2 has no {name} controller here")
 
     # everywhere
 
@@ -84,8 +82,7 @@ class Limits(Suite):
     # where the controllers are
 
     def case_memory_kills(self):
-        if not self.have("memory"):
-            return
+        self.need("memory")
         one = self.run_one("-m", "50m", command=("sh", "-c", EAT))
         expect(one["limits"]["memory"] == 50 * MIB, f"inspect: {one['limits']}")
         one = self.ended()
@@ -94,8 +91,7 @@ class Limits(Suite):
         self.remove()
 
     def case_memory_without_a_limit(self):
-        if not self.have("memory"):
-            return
+        self.need("memory")
         one = self.run_one("-m", "0", "--cpus", "0", "--pids-limit", "-1")
         expect(one["limits"] == {"memory": None, "nanoCpus": None, "pids": None}, f"{one['limits']}")
         for file in ("memory.max", "pids.max"):
@@ -103,16 +99,14 @@ class Limits(Suite):
         self.remove()
 
     def case_no_swap_beside_the_memory(self):
-        if not self.have("memory"):
-            return
+        self.need("memory")
         one = self.run_one("-m", "64m")
         expect((self.group(one) / "memory.max").read_text().strip() == str(64 * MIB), "memory.max")
         expect((self.group(one) / "memory.swap.max").read_text().strip() == "0", "memory.swap.max")
         self.remove()
 
     def case_only_the_command_of_an_exec_is_killed(self):
-        if not self.have("memory"):
-            return
+        self.need("memory")
         self.run_one("-m", "50m")
         tried = self.lab.raind("container", "exec", "one", "sh", "-c", EAT, check=False, timeout=120)
         expect(tried.returncode == 137 and "copied" not in tried.stderr, f"exec: {tried.returncode} {tried.stderr[-80:]}")
@@ -120,8 +114,7 @@ class Limits(Suite):
         self.remove()
 
     def case_processes_are_refused(self):
-        if not self.have("pids"):
-            return
+        self.need("pids")
         one = self.run_one("--pids-limit", "12")
         tried = self.lab.raind("container", "exec", "one", "sh", "-c", "for i in $(seq 30); do sleep 20 & done; echo all",
                                check=False)
@@ -133,8 +126,7 @@ class Limits(Suite):
         self.remove()
 
     def case_processor_time_is_throttled(self):
-        if not self.have("cpu"):
-            return
+        self.need("cpu")
         one = self.run_one("--cpus", "0.2", command=("sh", "-c", "while :; do :; done"))
         began, start = self.usage(one), time.monotonic()
         time.sleep(4)
@@ -150,8 +142,7 @@ class Limits(Suite):
         return {key: int(value) for key, value in (line.split() for line in text.splitlines())}
 
     def case_limits_hold_again_after_a_restart(self):
-        if not self.have("pids"):
-            return
+        self.need("pids")
         self.run_one("--pids-limit", "33")
         self.lab.raind("container", "stop", "one")
         self.lab.kill_daemon()

@@ -5,12 +5,21 @@ import sys
 import time
 import traceback
 
+import skips
 from lab import Failure, Lab, wait_until
 
 
 def expect(condition, text):
     if not condition:
         raise Failure(text)
+
+
+class Skipped(Exception):
+    """A case that cannot run here."""
+
+
+def skip(reason):
+    raise Skipped(reason)
 
 
 class Suite:
@@ -29,8 +38,8 @@ class Suite:
     def run(self):
         if os.geteuid() != 0:
             print("SKIP: needs root")
-            return 77
-        passed, failed = 0, []
+            return skips.EXIT_CODE
+        passed, failed, skipped = 0, [], []
         self.lab.prepare()
         try:
             self.lab.start()
@@ -41,6 +50,9 @@ class Suite:
                     case()
                     passed += 1
                     print(f"passed: {key[5:]} ({time.monotonic() - began:.1f} s)", flush=True)
+                except Skipped as reason:
+                    skipped.append(key[5:])
+                    print(f"SKIP: {key[5:].replace('_', ' ')}: {reason}", flush=True)
                 except (Failure, OSError, KeyError, IndexError, ValueError, subprocess.SubprocessError) as problem:
                     failed.append(key[5:])
                     print(f"failed: {key[5:]}: {problem}", flush=True)
@@ -53,7 +65,9 @@ class Suite:
             if failed:
                 print(self.lab.log_tail(30))
             failed += self.close()
-        print(f"{passed} passed, {len(failed)} failed")
+        print(f"{passed} passed, {len(failed)} failed, {len(skipped)} skipped")
+        if skipped and not passed and not failed:
+            return skips.EXIT_CODE
         return 1 if failed or not passed else 0
 
     def close(self):
