@@ -18,6 +18,8 @@ add_custom_target(raind_tests)
 
 # Test programs that are run under other kernels, in guests.
 add_custom_target(raind_vm_tests)
+# Those of them with the label smoke.
+add_custom_target(raind_smoke_tests)
 
 # The one doctest main, compiled once.
 function(raind_doctest_main)
@@ -44,6 +46,9 @@ function(raind_unit_test name)
   add_dependencies(raind_tests ${name})
   if("bpf" IN_LIST arg_LABELS OR "net" IN_LIST arg_LABELS)
     add_dependencies(raind_vm_tests ${name})
+  endif()
+  if("smoke" IN_LIST arg_LABELS)
+    add_dependencies(raind_smoke_tests ${name})
   endif()
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
 endfunction()

@@ -75,10 +75,9 @@ def disagreements(lab):
         if not os.path.exists(f"/proc/{container['pid']}"):
             found.append(f"{container['name']}: {container['state']} without a process")
     rules = policies(lab)
-    applied = {key for key, entry in rules.items() if entry["status"] in ("applied", "remove_next_commit")}
-    # A name without a container has its rules in force already, for the container to come.
-    waiting = {key for key, entry in rules.items() if entry["status"] == "unresolved"}
-    same("policies in the kernel", kernel_policies(lab) - waiting, applied)
+    # Whatever was committed: a name without a container has its rules in force already, for the container to come.
+    committed = {key for key, entry in rules.items() if entry["status"] != "before_commit"}
+    same("policies in the kernel", kernel_policies(lab), committed)
     temporary = lab.root / "etc/raind/image/tmp"
     if temporary.exists() and list(temporary.iterdir()):
         found.append(f"unfinished images: {[entry.name for entry in temporary.iterdir()]}")
