@@ -1,6 +1,7 @@
 #include "userspace/common/fs.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -45,27 +46,91 @@ struct DirCloser {
     void operator()(DIR* dir) const { closedir(dir); }
 };
 
-// NOLINTNEXTLINE(misc-no-recursion): the depth is that of the tree, one descriptor a level.
-Status remove_at(int parent, const char* name) {
-    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
-        return {};
-    if (errno != EISDIR && errno != EPERM)
-        return os_error(fmt::format("remove {}", name));
-    const int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? Status{} : os_error(fmt::format("open {}", name));
-    const std::unique_ptr<DIR, DirCloser> dir(fdopendir(fd));
-    if (!dir)
-        return os_error(fmt::format("read {}", name));
-    while (const dirent* entry = readdir(dir.get())) {
-        const std::string_view child = entry->d_name;
-        if (child != "." && child != "..")
-            RAIND_CHECK(remove_at(dirfd(dir.get()), entry->d_name));
+using Dir = std::unique_ptr<DIR, DirCloser>;
+
+// A container can make trees of any depth: what lies deeper than kMaxDepth is moved up to the top
+// and removed from there, so that neither stack nor descriptors grow with the tree.
+class TreeRemoval {
+  public:
+    Status run(int parent, const char* name) {
+        RAIND_TRY(const Dir top, open_or_remove(parent, name));
+        if (!top)
+            return {};
+        top_ = dirfd(top.get());
+        do {
+            moved_ = false;
+            rewinddir(top.get());
+            RAIND_CHECK(remove_entries(top.get(), 1));
+        } while (moved_);
+        return remove_folder(parent, name);
     }
-    if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
-        return os_error(fmt::format("remove folder {}", name));
-    return {};
-}
+
+  private:
+    static constexpr int kMaxDepth = 64;
+
+    // Nothing when the entry was no folder and is gone.
+    static Result<Dir> open_or_remove(int parent, const char* name) {
+        if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+            return Dir();
+        if (errno != EISDIR && errno != EPERM)
+            return os_error(fmt::format("remove {}", name));
+        const int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+            return Dir();
+        if (fd < 0)
+            return os_error(fmt::format("open {}", name));
+        Dir dir(fdopendir(fd));
+        if (!dir)
+            return os_error(fmt::format("read {}", name));
+        return dir;
+    }
+
+    static Status remove_folder(int parent, const char* name) {
+        if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+            return os_error(fmt::format("remove folder {}", name));
+        return {};
+    }
+
+    // NOLINTNEXTLINE(misc-no-recursion): bounded by kMaxDepth.
+    Status remove_entries(DIR* dir, int depth) {
+        while (const dirent* entry = readdir(dir)) {
+            const std::string_view child = entry->d_name;
+            if (child != "." && child != "..")
+                RAIND_CHECK(remove_entry(dirfd(dir), entry->d_name, depth));
+        }
+        return {};
+    }
+
+    // NOLINTNEXTLINE(misc-no-recursion): bounded by kMaxDepth.
+    Status remove_entry(int parent, const char* name, int depth) {
+        if (depth == kMaxDepth) {
+            if (unlinkat(parent, name, 0) == 0 || unlinkat(parent, name, AT_REMOVEDIR) == 0 ||
+                errno == ENOENT)
+                return {};
+            return move_up(parent, name);
+        }
+        RAIND_TRY(const Dir dir, open_or_remove(parent, name));
+        if (!dir)
+            return {};
+        RAIND_CHECK(remove_entries(dir.get(), depth + 1));
+        return remove_folder(parent, name);
+    }
+
+    Status move_up(int parent, const char* name) {
+        do {
+            const std::string free = fmt::format(".moved-up-{}", next_++);
+            if (renameat2(parent, name, top_, free.c_str(), RENAME_NOREPLACE) == 0) {
+                moved_ = true;
+                return {};
+            }
+        } while (errno == EEXIST);
+        return os_error(fmt::format("move {}", name));
+    }
+
+    int top_ = -1;
+    bool moved_ = false;
+    std::uint64_t next_ = 0;
+};
 
 }  // namespace
 
@@ -133,7 +198,9 @@ Status set_mode(const stdfs::path& path, mode_t mode) {
 }
 
 Status remove_tree(const stdfs::path& path) {
-    return remove_at(AT_FDCWD, path.c_str()).context(fmt::format("remove {}", path.string()));
+    return TreeRemoval()
+        .run(AT_FDCWD, path.c_str())
+        .context(fmt::format("remove {}", path.string()));
 }
 
 Status fsync_dir(const stdfs::path& path) {
