@@ -16,8 +16,8 @@ namespace raind::cli {
 
 namespace {
 
-// Creating may pull the image first.
-constexpr std::chrono::seconds kCreatePatience{1800};
+// Creating may pull the image first, starting fill a volume, removing delete a large tree.
+constexpr std::chrono::seconds kWorkPatience{1800};
 constexpr std::chrono::seconds kStopPatience{60};
 // A container may run for as long as it likes.
 constexpr std::chrono::seconds kWaitPatience{365L * 24 * 3600};
@@ -28,7 +28,7 @@ Outcome<std::string> create(Context& context, const api::CreateContainerRequest&
     RAIND_TRY(const Json data, api->call({.method = "POST",
                                           .target = "/v1/containers",
                                           .attempt = attempt,
-                                          .patience = kCreatePatience},
+                                          .patience = kWorkPatience},
                                          api::encode(request)));
     auto id = JsonReader(data, "data").string("id");
     if (!data.is_object() || !id)
@@ -40,10 +40,11 @@ Outcome<Json> action(Context& context, const std::string& container, const std::
                      const Json& body, const std::string& attempt) {
     RAIND_TRY(ApiClient* const api, context.api());
     const bool deletes = verb == "delete";
+    const bool signals = verb == "stop" || verb == "kill";
     return api->call({.method = deletes ? "DELETE" : "POST",
                       .target = container_target(container, "/actions/" + verb),
                       .attempt = attempt,
-                      .patience = kStopPatience},
+                      .patience = signals ? kStopPatience : kWorkPatience},
                      body);
 }
 

@@ -251,8 +251,11 @@ class Creation {
         progress_.stage = "setup_rootfs";
         auto mounts = prepare_host_mounts(
             {spec, bundle_.path, folder_->path(), userns.valid() ? userns.get() : -1});
-        if (!mounts)
+        if (!mounts) {
+            if (mounts.error().code() == Errc::Unsupported)
+                progress_.exit_code = kBadRequest;
             return std::move(mounts.error());
+        }
         for (const NamedFd& entry : *mounts)
             RAIND_CHECK(send_packet(socket_.get(), "fd " + entry.name, entry.fd.get()));
         mounts->clear();

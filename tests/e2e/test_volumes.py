@@ -82,6 +82,9 @@ class Volumes(Suite):
             self.lab.raind("container", "rm", done.stdout.split()[1])
         expect(done.returncode == 125 and text in done.stderr, f"{options}: exit {done.returncode}: {done.stdout}{done.stderr}")
 
+    def audit(self):
+        return [json.loads(line) for line in (self.lab.root / "var/log/raind/raind_audit.jsonl").read_text().splitlines()]
+
     def volume(self, name):
         return json.loads(self.lab.raind("volume", "inspect", name).stdout)[0]
 
@@ -194,8 +197,7 @@ class Volumes(Suite):
             done = self.lab.raind("volume", "create", name, check=False) if name else self.lab.raind("volume", "inspect", "%2e%2e", check=False)
             expect(done.returncode == 1, f"{name}: {done}")
         self.remove("named", drawn)
-        actions = [json.loads(line)["action"]
-                   for line in (self.lab.root / "var/log/raind/raind_audit.jsonl").read_text().splitlines()]
+        actions = [record["action"] for record in self.audit()]
         expect({"volume.create", "volume.list", "volume.info", "volume.delete"} <= set(actions), f"audit: {set(actions)}")
 
     def case_bad_input(self):
@@ -238,6 +240,8 @@ class Volumes(Suite):
         run("mount", "-t", "ramfs", "ramfs", folder)
         try:
             self.refused("-v", f"{folder}:/data", text="cannot be id-mapped by this kernel")
+            answer = [record["result"]["code"] for record in self.audit() if record["action"] == "container.create"][-1]
+            expect(answer == 400, f"the API answered {answer}")
         finally:
             run("umount", folder)
 
