@@ -14,6 +14,7 @@ import time
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "vm" / "lib"))
 import guest  # noqa: E402
+import kernel  # noqa: E402
 
 KERNEL = os.environ.get("RAIND_VM_KERNEL", "6.12")
 ROUNDS = int(os.environ.get("RAIND_VM_ROUNDS", "1"))
@@ -76,6 +77,11 @@ def one_round(number):
 def main():
     if os.geteuid() != 0:
         print("SKIP: needs root")
+        return 77
+    try:
+        kernel.prepare(KERNEL)
+    except kernel.Unavailable as reason:
+        print(f"SKIP: {reason}")
         return 77
     print(f"RAIND_SEED={SEED}")
     random.seed(SEED)

@@ -15,6 +15,9 @@ import termios
 import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "vm" / "lib"))
+import kernel  # noqa: E402
+
 KERNEL = os.environ.get("RAIND_VM_KERNEL", "6.12")
 BYTES = bytes(range(256)) + b"\r\n\x11\x13\xff\x00" * 4
 BIG = 5_000_000
@@ -184,6 +187,11 @@ class Cases:
 def main():
     if os.geteuid() != 0:
         print("SKIP: needs root")
+        return 77
+    try:
+        kernel.prepare(KERNEL)
+    except kernel.Unavailable as reason:
+        print(f"SKIP: {reason}")
         return 77
     folder = pathlib.Path(tempfile.mkdtemp(prefix="raind-vm-", dir="/var/tmp"))
     cases, failed = Cases(folder), 0
