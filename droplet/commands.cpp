@@ -260,6 +260,10 @@ Result<int> command_exec(const Arguments& arguments, Session& session, Progress&
 }
 
 Result<int> command_list(const Arguments& arguments, Session& session, Progress&) {
+    if (!arguments.words().empty())
+        return Error(Errc::InvalidArgument, "unexpected word \"" +
+                                                std::string(arguments.words()[0]) +
+                                                "\". usage: droplet list [options]");
     RAIND_TRY(const auto entries, list_containers(session.root, session.log));
     const std::string format = arguments.value("format", "table");
     if (format != "table" && format != "default" && format != "json")
@@ -290,6 +294,8 @@ Result<int> command_shim(const Arguments& arguments, Session& session, Progress&
     ShimOptions options;
     RAIND_TRY(options.id, only_id(arguments, "droplet shim --bundle DIR --log-path FILE ID"));
     options.root = arguments.value("root", session.root);
+    if (options.root.empty())
+        return Error(Errc::InvalidArgument, "--root is empty");
     options.bundle = arguments.value("bundle", default_bundle(options.id));
     options.log_path = arguments.value("log-path");
     if (options.log_path.empty())
@@ -404,6 +410,8 @@ Status read_globals(const Arguments& globals, Session& session) {
     const bool own = ::geteuid() != 0 && runtime_dir != nullptr && runtime_dir[0] == '/';
     session.root =
         globals.value("root", own ? std::string(runtime_dir) + "/droplet" : "/run/droplet");
+    if (session.root.empty())
+        return Error(Errc::InvalidArgument, "--root is empty");
     RAIND_CHECK(refuse_options(globals));
     const std::string manager = globals.value("cgroup-manager", "cgroupfs");
     if (manager == "systemd")

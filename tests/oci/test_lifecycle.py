@@ -130,6 +130,15 @@ class Lifecycle(harness.Case):
         self.ok("delete", "--force", self.id)
         self.assertEqual("[]\n", self.ok("list", "-f", "json").stdout)
 
+    def test_list_takes_no_word_and_no_command_an_empty_root(self):
+        self.fails("list", "extra", text="unexpected word \"extra\"")
+        for words in (["--root", "", "list"], ["--root=", "list", "--quiet"], ["--root", "", "state", "x"],
+                      ["shim", "--root=", "--log-path", self.work + "/log", "x"]):
+            done = subprocess.run([DROPLET, "--audit-log=", *words], stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual((1, ""), (done.returncode, done.stdout), words)
+            self.assertIn("--root is empty", done.stderr)
+
     def test_reused_pid_is_not_hit(self):
         self.config(["/bin/sleep", "1000"])
         self.assertEqual(0, self.create())
