@@ -170,7 +170,18 @@ class Cases:
         killed.process.kill()
         killed.end()
         run = Run("--", "sleep", "1000")
-        of_run = wait_folder(run)
+        try:
+            of_run = wait_folder(run)
+            self.beside(of_killed, of_run)
+        finally:
+            run.process.terminate()
+            code, _, err = run.end()
+        expect(code == 143, f"SIGTERM gave {code}: {err}")
+        expect(not leftovers() and not of_run.exists(), f"left: {leftovers()} {of_run}")
+
+    @staticmethod
+    def beside(of_killed, of_run):
+        """Folders of runs while others start: of one that was killed, of one that lives, of one that is to be kept."""
         expect(not of_killed.exists(), "the folder of the run that was killed is left")
         code, _, err = Run("--keep", "--timeout", 1, "--", "sleep", "1000").end()
         expect(code == 124 and of_run.exists(), f"the folder of a run beside is gone: {code} {err}")
@@ -178,10 +189,6 @@ class Cases:
         code, _, err = Run("--timeout", 1, "--", "sleep", "1000").end()
         expect(code == 124 and (kept / "console").exists(), f"the folder that was to be kept is gone: {code} {err}")
         shutil.rmtree(kept)
-        run.process.terminate()
-        code, _, err = run.end()
-        expect(code == 143, f"SIGTERM gave {code}: {err}")
-        expect(not leftovers() and not of_run.exists(), f"left: {leftovers()} {of_run}")
 
 
 def main():
