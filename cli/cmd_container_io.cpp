@@ -1,6 +1,5 @@
 // raind container exec and logs: the commands that carry a container's own bytes.
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -9,6 +8,7 @@
 
 #include "cli/command_util.h"
 #include "cli/container_io.h"
+#include "cli/container_options.h"
 #include "cli/log_view.h"
 #include "cli/stream_session.h"
 #include "cli/text.h"
@@ -25,23 +25,6 @@ constexpr int kMaxLines = 5000;
 constexpr std::chrono::seconds kFollowPatience{365L * 24 * 3600};
 constexpr std::chrono::seconds kReadPatience{60};
 
-Outcome<std::vector<std::string>> exec_environment(const Parsed& parsed) {
-    std::vector<std::string> out;
-    for (const std::string& entry : parsed.values("env")) {
-        const std::size_t equals = entry.find('=');
-        if (entry.empty() || equals == 0)
-            return usage_error(fmt::format(
-                "invalid -e,--env format: {}, required format: KEY=VALUE", terminal_safe(entry)));
-        const char* const value =
-            equals == std::string::npos ? std::getenv(entry.c_str()) : nullptr;
-        if (equals != std::string::npos)
-            out.push_back(entry);
-        else if (value != nullptr)
-            out.push_back(fmt::format("{}={}", entry, value));
-    }
-    return out;
-}
-
 Outcome<int> run_exec(Context& context, const Parsed& parsed) {
     if (parsed.args.empty() || parsed.args[0].empty())
         return usage_error("container-id required");
@@ -55,7 +38,7 @@ Outcome<int> run_exec(Context& context, const Parsed& parsed) {
     request.detach = parsed.flag("detach");
     request.user = parsed.value("user");
     request.working_dir = parsed.value("workdir");
-    RAIND_TRY(request.env, exec_environment(parsed));
+    RAIND_TRY(request.env, environment_of(parsed));
     RAIND_TRY(ApiClient* const api, context.api());
     RAIND_TRY(const Json data, api->call({.method = "POST",
                                           .target = container_target(container, "/actions/exec"),

@@ -18,8 +18,6 @@ Outcome<int> run_netflow(Context& context, const Parsed& parsed) {
     RAIND_CHECK(no_arguments(parsed));
     RAIND_TRY(const int lines, number_option(parsed, "line", 1, kMaxLines, kDefaultLines));
     const std::string target = parsed.value("target");
-    if (parsed.has("target") && target.empty())
-        return usage_error("--target is empty");
     // The last N lines that match may lie far back.
     const int fetched = target.empty() ? lines : kMaxLines;
     RAIND_TRY(ApiClient* const api, context.api());

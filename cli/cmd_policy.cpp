@@ -36,8 +36,6 @@ Outcome<api::AddPolicyRequest> add_request(const Parsed& parsed) {
     request.dest = parsed.value("destination");
     request.protocol = parsed.value("protocol");
     request.comment = parsed.value("comment");
-    if (request.source.empty() || request.dest.empty())
-        return usage_error(request.source.empty() ? "--source is empty" : "--destination is empty");
     const std::string& protocol = request.protocol;
     if (!protocol.empty() && protocol != "tcp" && protocol != "udp" && protocol != "icmp")
         return usage_error(fmt::format("invalid protocol: {}. allowed protocol: tcp/udp/icmp",

@@ -10,6 +10,7 @@
 #include "cli/mount_options.h"
 #include "cli/text.h"
 #include "userspace/common/port_mapping.h"
+#include "userspace/common/text.h"
 
 namespace raind::cli {
 
@@ -63,8 +64,6 @@ std::vector<RefusedOption> refused_create_options() {
     };
 }
 
-namespace {
-
 Outcome<std::vector<std::string>> environment_of(const Parsed& parsed) {
     std::vector<std::string> out;
     for (const std::string& entry : parsed.values("env")) {
@@ -76,14 +75,17 @@ Outcome<std::vector<std::string>> environment_of(const Parsed& parsed) {
             out.push_back(entry);
             continue;
         }
-        // As Docker: KEY alone passes a variable on if it is set here.
-        if (const char* const value = std::getenv(entry.c_str()))
+        const char* const value = std::getenv(entry.c_str());
+        if (value != nullptr && valid_utf8(value) != value)
+            return usage_error(
+                fmt::format("--env {}: the value of this shell, \"{}\", is not UTF-8",
+                            terminal_safe(entry), terminal_safe(value)),
+                "names and values are text; other bytes cannot be sent");
+        if (value != nullptr)
             out.push_back(fmt::format("{}={}", entry, value));
     }
     return out;
 }
-
-}  // namespace
 
 Outcome<std::map<std::string, std::string>> labels_of(const Parsed& parsed) {
     std::map<std::string, std::string> out;
@@ -123,10 +125,6 @@ Outcome<api::CreateContainerRequest> create_request(const Parsed& parsed,
         return usage_error(fmt::format("option --network {} is not available in this version",
                                        terminal_safe(network)),
                            "the network is raind0");
-    if (parsed.has("name") && parsed.value("name").empty())
-        return usage_error("--name is empty");
-    if (parsed.has("entrypoint") && parsed.value("entrypoint").empty())
-        return usage_error("--entrypoint is empty");
     api::CreateContainerRequest request;
     request.image = parsed.args[0];
     request.command.assign(parsed.args.begin() + 1, parsed.args.end());

@@ -87,8 +87,6 @@ Outcome<void> read_limits(const Parsed& parsed, api::CreateContainerRequest& req
         RAIND_TRY(request.stop_timeout, whole_number(parsed.value("stop-timeout"), 0,
                                                      "--stop-timeout", "a number of seconds"));
     }
-    if (parsed.has("stop-signal") && parsed.value("stop-signal").empty())
-        return usage_error("--stop-signal is empty");
     request.stop_signal = parsed.value("stop-signal");
     return {};
 }

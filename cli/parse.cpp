@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/text.h"
+#include "userspace/common/text.h"
 
 namespace raind::cli {
 
@@ -71,6 +72,44 @@ CliError unknown_option(const CommandSpec& spec, const std::string& word) {
              : fmt::format("raind {} {} --help lists the options", spec.group, spec.verb));
 }
 
+// "--flag=maybe", which the library tells as "Could not convert: --flag = maybe".
+CliError not_a_switch(const std::string& text, const std::string& page) {
+    const std::size_t name = text.find("--");
+    const std::size_t equals = text.find(" = ", name);
+    if (name == std::string::npos || equals == std::string::npos)
+        return usage_error(terminal_safe(text), page);
+    const std::string value = text.substr(equals + 3);
+    return usage_error(fmt::format("option {} takes no value but true or false, not \"{}\"",
+                                   terminal_safe(text.substr(name, equals - name)),
+                                   value == kEmptyValue ? std::string() : terminal_safe(value)),
+                       page);
+}
+
+// The name by which a message tells of an option: its long one, if it has one.
+std::string long_name(const std::string& names) {
+    const std::vector<std::string> all = split_names(names);
+    const auto found =
+        std::ranges::find_if(all, [](const auto& name) { return name.starts_with("--"); });
+    return found == all.end() ? all.front() : *found;
+}
+
+CliError not_utf8(std::string_view what, std::string_view value) {
+    return usage_error(fmt::format("{} \"{}\" is not UTF-8", what, terminal_safe(value)),
+                       "names and values are text; other bytes cannot be sent");
+}
+
+// What no option takes, whatever it means: the commands need not look again.
+Outcome<void> check_values(const Slot& slot) {
+    const std::string name = long_name(slot.spec->names);
+    for (const std::string& value : slot.values) {
+        if (slot.spec->kind == OptionKind::Value && value.empty())
+            return usage_error(fmt::format("{} is empty", name));
+        if (valid_utf8(value) != value)
+            return not_utf8(name, value);
+    }
+    return {};
+}
+
 CliError explain(const CommandSpec& spec, const CLI::ParseError& error) {
     const std::string page =
         fmt::format("raind {} {} --help lists the options", spec.group, spec.verb);
@@ -80,6 +119,8 @@ CliError explain(const CommandSpec& spec, const CLI::ParseError& error) {
         return usage_error(
             fmt::format("option {} needs a value", terminal_safe(text.substr(0, text.find(':')))),
             page);
+    if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr)
+        return not_a_switch(text, page);
     return usage_error(terminal_safe(text), page);
 }
 
@@ -101,6 +142,11 @@ Outcome<Parsed> collect(const CommandSpec& spec, const CLI::App& app, std::deque
     }
     if (mark != parsed.args.end() && may_erase)
         parsed.args.erase(mark);
+    // In front of the group the words are still unread; their command looks at them.
+    for (const std::string& word : parsed.args) {
+        if (!spec.verb.empty() && valid_utf8(word) != word)
+            return not_utf8("argument", word);
+    }
     for (Slot& slot : slots) {
         if (slot.option->count() == 0)
             continue;
@@ -112,6 +158,7 @@ Outcome<Parsed> collect(const CommandSpec& spec, const CLI::App& app, std::deque
             if (value == kEmptyValue)
                 value.clear();
         }
+        RAIND_CHECK(check_values(slot));
         if (slot.spec->kind == OptionKind::Flag)
             slot.values = {slot.flag ? "true" : "false"};
         for (const std::string& name : split_names(slot.spec->names))

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 #include <doctest/doctest.h>
 
 #include "cli/command.h"
@@ -122,10 +123,9 @@ TEST_CASE("the words behind the image belong to the command") {
 TEST_CASE("the last value counts; empty values and false flags are what they say") {
     const CommandSpec run = find("container", "run");
     CHECK(parse_command(run, {"--name", "a", "--name=b", "i"})->value("name") == "b");
-    const auto empty = parse_command(run, {"--hostname=", "img"});
+    const auto empty = parse_command(run, {"--label=", "img"});
     REQUIRE(empty.has_value());
-    CHECK(empty->has("hostname"));
-    CHECK(empty->value("hostname").empty());
+    CHECK(empty->values("label") == Words{""});
     CHECK(empty->args == Words{"img"});
     CHECK_FALSE(parse_command(run, {"--rm=false", "img"})->flag("rm"));
     CHECK(parse_command(run, {"--entrypoint", "-x", "img"})->value("entrypoint") == "-x");
@@ -164,6 +164,72 @@ TEST_CASE("what a create request refuses") {
           "invalid -e,--env format: =x, required format: KEY=VALUE");
     CHECK(message({"-l", "=x", "img"}) ==
           "invalid -l,--label format: =x, required format: KEY=VALUE");
-    CHECK(message({"--name=", "img"}) == "--name is empty");
-    CHECK(message({"--entrypoint=", "img"}) == "--entrypoint is empty");
+}
+
+TEST_CASE("no option that takes one value takes an empty one") {
+    std::size_t count = 0;
+    for (const CommandSpec& spec : all()) {
+        std::vector<OptionSpec> options = spec.options;
+        options.insert(options.end(), global_options().begin(), global_options().end());
+        for (const OptionSpec& option : options) {
+            if (option.kind != OptionKind::Value)
+                continue;
+            for (const std::string& name : split_names(option.names)) {
+                CAPTURE(spec.verb);
+                CAPTURE(name);
+                const std::string error = error_of(spec, {name, "", "word"});
+                CHECK(error.starts_with("--"));
+                CHECK(error.ends_with(" is empty"));
+                if (name.starts_with("--"))
+                    CHECK(error_of(spec, {name + "=", "word"}) == error);
+                ++count;
+            }
+        }
+    }
+    CHECK(count > 60);
+    CHECK(error_of(find("image", "pull"), {"--os", "", "img"}) == "--os is empty");
+    CHECK(error_of(find("container", "logs"), {"-n", "", "web"}) == "--line is empty");
+}
+
+TEST_CASE("bytes that are not UTF-8 are refused and the message names where") {
+    std::size_t count = 0;
+    for (const CommandSpec& spec : all()) {
+        CAPTURE(spec.verb);
+        CHECK(error_of(spec, {"w\xffz"}) == "argument \"w\\xffz\" is not UTF-8");
+        for (const OptionSpec& option : spec.options) {
+            if (option.kind == OptionKind::Flag)
+                continue;
+            for (const std::string& name : split_names(option.names)) {
+                CAPTURE(name);
+                const std::string error = error_of(spec, {name, "a=\xff", "word"});
+                CHECK(error.starts_with("--"));
+                CHECK(error.ends_with(" \"a=\\xff\" is not UTF-8"));
+                ++count;
+            }
+        }
+    }
+    CHECK(count > 40);
+    const CommandSpec exec = find("container", "exec");
+    CHECK(error_of(exec, {"web", "echo", "a\xffz"}) == "argument \"a\\xffz\" is not UTF-8");
+    CHECK(error_of(exec, {"-e", "X=\xc3", "web", "env"}) == "--env \"X=\\xc3\" is not UTF-8");
+    CHECK(parse_command(exec, {"-e", "X=\u00e4", "web", "\u20ac", "\ufffd"}).has_value());
+    // The value of a name alone comes from here, not from the command line.
+    setenv("RAIND_TEST_BYTES", "\xfe", 1);
+    const auto parsed = parse_command(exec, {"-e", "RAIND_TEST_BYTES", "web", "env"});
+    REQUIRE(parsed.has_value());
+    const auto environment = environment_of(*parsed);
+    REQUIRE_FALSE(environment.has_value());
+    CHECK(environment.error().exit_code == kExitUsage);
+    CHECK(environment.error().message.ends_with("is not UTF-8"));
+    unsetenv("RAIND_TEST_BYTES");
+}
+
+TEST_CASE("a flag takes true, false or nothing") {
+    const CommandSpec run = find("container", "run");
+    CHECK(error_of(run, {"--read-only=maybe", "img"}) ==
+          "option --read-only takes no value but true or false, not \"maybe\"");
+    CHECK(error_of(run, {"--read-only=a = b", "img"}) ==
+          "option --read-only takes no value but true or false, not \"a = b\"");
+    CHECK(error_of(run, {"--rm=\x1b[1m", "img"}).find('\x1b') == std::string::npos);
+    CHECK(parse_command(run, {"--read-only=true", "img"})->flag("read-only"));
 }
