@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from lab import cgroup2_mount, run  # noqa: E402
+from lab import cgroup2_mount, run, wait_until  # noqa: E402
 import registry  # noqa: E402
 from image_builder import Layer, Layout, base_layer  # noqa: E402
 from suite import Suite, expect, main  # noqa: E402
@@ -183,10 +183,19 @@ class Faults(Suite):
         status, answer = self.call("GET", "/v1/containers")
         expect(status == 200 and json.loads(answer)["status"] == "success", f"{status}: {answer}")
 
+    def handshakes(self):
+        return [r["result"] for r in self.audit() if r["action"] == "tls.handshake"]
+
+    def refused_handshake(self, before):
+        wait_until("a record of the refusal", lambda: len(self.handshakes()) > before)
+        expect(self.handshakes()[-1]["status"] == "deny" and self.handshakes()[-1]["reason"], f"{self.handshakes()[-1]}")
+
     def case_no_certificate(self):
+        before = len(self.handshakes())
         status, answer = self.call("POST", "/v1/policies/commit", certificate=None)
         expect(status == 0, f"{status}: {answer}")
         self.unchanged("no certificate")
+        self.refused_handshake(before)
 
     def case_foreign_certificate(self):
         folder = self.lab.dir / "foreign"
@@ -209,8 +218,10 @@ class Faults(Suite):
                "the refusal is not audited")
 
     def case_tls_1_2(self):
+        before = len(self.handshakes())
         status, answer = self.call("GET", "/v1/containers", options=("--tls-max", "1.2"))
         expect(status == 0, f"{status}: {answer}")
+        self.refused_handshake(before)
 
     def case_body_over_the_limit(self):
         body = json.dumps({"chain": "RAIND-EW", "source": "a", "dest": "b", "comment": "x" * (2 << 20)})

@@ -47,6 +47,29 @@ class Watchdog:
         for pin in (self.lab.bpffs / "raind/v1/links").glob(self.port + "*"):
             pin.unlink()
 
+    def remove_pin_folder(self):
+        links = self.lab.bpffs / "raind/v1/links"
+        for pin in links.iterdir():
+            pin.unlink()
+        links.rmdir()
+
+    def check_fails_while_it_cannot_be_put_back(self):
+        """`system check` goes by the containers: programs that are gone for good do not count as nothing to do."""
+        links = self.lab.bpffs / "raind/v1/links"
+        self.remove_pin_folder()
+        links.symlink_to("maps")
+        if self.filters("ingress"):  # by clsact the programs stay on; take them off
+            run("tc", "-n", self.lab.netns, "qdisc", "del", "dev", self.port, "clsact")
+        check = lambda: self.lab.raind("system", "check", check=False)  # noqa: E731
+        wait_until("the check fails", lambda: check().returncode == 1 and "programs missing" in check().stdout, 5)
+        if self.reaches("80") or self.reaches("81"):
+            raise Failure("a port without programs lets packets through")
+        links.unlink()
+        wait_until("the check passes again", lambda: check().returncode == 0, 10)
+        if not self.reaches("80") or self.reaches("81"):
+            raise Failure("the policy is not in force afterwards")
+        print("passed: system check fails while it cannot be put back")
+
     def filters(self, direction):
         return json.loads(run("tc", "-j", "-n", self.lab.netns, "filter", "show", "dev", self.port, direction).stdout)
 
@@ -68,6 +91,7 @@ class Watchdog:
                                                 "raind_guard")),
             ("port no longer isolated", self.ip("link", "set", self.port, "type", "bridge_slave", "isolated", "off")),
             ("programs unpinned", self.remove_pins),
+            ("folder of pins removed", self.remove_pin_folder),
             ("neighbour entry deleted", self.ip("neigh", "del", self.lab.inspect("a")["address"], "dev", "raind0")),
             ("port taken off the bridge", self.ip("link", "set", self.port, "nomaster")),
             ("port set down", self.ip("link", "set", self.port, "down")),
@@ -95,6 +119,11 @@ def main():
                 passed += 1
             except Failure as problem:
                 failed.append(str(problem))
+        try:
+            watchdog.check_fails_while_it_cannot_be_put_back()
+            passed += 1
+        except Failure as problem:
+            failed.append(str(problem))
     finally:
         failed += lab.close()
         wait_until("all is removed", lambda: not lab.leftovers(), 10)

@@ -34,6 +34,7 @@ Result<bool> EbpfBackend::set_published(std::span<const core::PublishedPort> por
 }
 
 Status EbpfBackend::attach_port(const std::string& interface, std::uint32_t ifindex) {
+    RAIND_CHECK(datapath_->pins().make_folders());
     Status done = attacher_->attach(interface, ifindex);
     if (!done && done.error().code() != Errc::Conflict)
         return done;

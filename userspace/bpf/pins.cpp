@@ -3,21 +3,28 @@
 #include <bpf/bpf.h>
 #include <cerrno>
 #include <cstdio>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "raind/abi/base.h"
+#include "raind/unique_fd.h"
 
 namespace raind::bpf {
 
 namespace {
 
+// Everybody may make folders on a BPF file system: one that is there already becomes root's. A link
+// could lead anywhere and is refused.
 Status make_private(const std::filesystem::path& path) {
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
         return os_error("make " + path.string());
-    if (::chmod(path.c_str(), 0700) != 0)
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd)
+        return os_error("open " + path.string());
+    if (::fchown(fd.get(), 0, 0) != 0 || ::fchmod(fd.get(), 0700) != 0)
         return os_error("protect " + path.string());
     return {};
 }
@@ -53,11 +60,16 @@ Result<Pins> Pins::open(const std::filesystem::path& bpffs) {
         return Error(Errc::Unavailable, bpffs.string() + " is not a BPF file system");
     const std::filesystem::path product = bpffs / "raind";
     Pins pins(bpffs, product / ("v" + std::to_string(RAIND_LAYOUT)));
-    RAIND_CHECK(make_private(product));
-    RAIND_CHECK(make_private(pins.root_));
-    for (const char* part : {"maps", "progs", "links"})
-        RAIND_CHECK(make_private(pins.root_ / part));
+    RAIND_CHECK(pins.make_folders());
     return pins;
+}
+
+Status Pins::make_folders() const {
+    RAIND_CHECK(make_private(bpffs_ / "raind"));
+    RAIND_CHECK(make_private(root_));
+    for (const char* part : {"maps", "progs", "links"})
+        RAIND_CHECK(make_private(root_ / part));
+    return {};
 }
 
 Result<std::vector<std::string>> Pins::links() const {

@@ -19,6 +19,8 @@ class Pins {
     std::filesystem::path link(const std::string& name) const { return root_ / "links" / name; }
     const std::filesystem::path& root() const { return root_; }
 
+    // Those that somebody removed are made again.
+    Status make_folders() const;
     Result<std::vector<std::string>> links() const;
     // Unpins everything and removes the folders; absent is success.
     Status remove_all() const;

@@ -183,7 +183,9 @@ Status make_dirs(const stdfs::path& path, mode_t mode) {
         return set_mode(path, mode);
     if (errno == ENOENT && path.has_parent_path() && path.parent_path() != path) {
         RAIND_CHECK(make_dirs(path.parent_path(), 0755));
-        return make_dirs(path, mode);
+        // Once: in /proc there is nothing to be made, and that is what it says.
+        if (mkdir(path.c_str(), mode) == 0)
+            return set_mode(path, mode);
     }
     struct stat info{};
     if (errno == EEXIST && stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))

@@ -17,13 +17,6 @@ namespace {
 constexpr const char* kFolder = "/run/netns";
 constexpr const char* kOwnPath = "/proc/thread-self/ns/net";
 
-Status check_name(std::string_view name) {
-    if (name.empty() || name.size() > 200 || name == "." || name == ".." ||
-        name.find('/') != std::string_view::npos || name.find('\0') != std::string_view::npos)
-        return Error(Errc::InvalidArgument, "not a name for a network namespace");
-    return {};
-}
-
 std::string path_of(std::string_view name) {
     return fmt::format("{}/{}", kFolder, name);
 }
@@ -61,6 +54,13 @@ Status prepare_folder() {
 
 }  // namespace
 
+Status check_netns_name(std::string_view name) {
+    if (name.empty() || name.size() > 200 || name == "." || name == ".." ||
+        name.find('/') != std::string_view::npos || name.find('\0') != std::string_view::npos)
+        return Error(Errc::InvalidArgument, "not a name for a network namespace");
+    return {};
+}
+
 namespace detail {
 
 Status in_netns_thread(int fd, const std::function<void()>& body) {
@@ -91,7 +91,7 @@ Result<NetnsRef> NetnsRef::current() {
 }
 
 Result<NetnsRef> NetnsRef::open_named(std::string_view name) {
-    RAIND_CHECK(check_name(name));
+    RAIND_CHECK(check_netns_name(name));
     return open_path(path_of(name));
 }
 
@@ -133,7 +133,7 @@ Result<std::uint64_t> NetnsRef::inode() const {
 }
 
 Result<NetnsRef> ensure_named_netns(std::string_view name) {
-    RAIND_CHECK(check_name(name));
+    RAIND_CHECK(check_netns_name(name));
     const std::string path = path_of(name);
     if (auto existing = NetnsRef::open_path(path); existing)
         return existing;
@@ -152,7 +152,7 @@ Result<NetnsRef> ensure_named_netns(std::string_view name) {
 }
 
 Status remove_named_netns(std::string_view name) {
-    RAIND_CHECK(check_name(name));
+    RAIND_CHECK(check_netns_name(name));
     const std::string path = path_of(name);
     if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL &&
         errno != ENOENT)

@@ -42,6 +42,8 @@ class NetnsRef {
     UniqueFd fd_;
 };
 
+// 1 to 200 bytes, one component of a path.
+Status check_netns_name(std::string_view name);
 // Opens the named namespace, making it first when it is not there. A file that an interrupted run
 // left without a namespace behind it is replaced.
 Result<NetnsRef> ensure_named_netns(std::string_view name);

@@ -14,6 +14,7 @@
 #include "userspace/common/log.h"
 #include "userspace/condenser/loss_memory.h"
 #include "userspace/pki/authority.h"
+#include "userspace/runtime/claims.h"
 
 namespace raind::condenser {
 namespace {
@@ -77,12 +78,21 @@ Result<std::unique_ptr<Daemon>> Daemon::start(const Options& options) {
     return self;
 }
 
+Status Daemon::claim() const {
+    RAIND_TRY(const auto wanted,
+              runtime::claims_of(options_.netns, options_.cgroup, options_.bpffs));
+    return runtime::Claims().take(options_.root, wanted);
+}
+
 Status Daemon::open_stores() {
+    // Before anything is made, and again once this root is one that has claims.
+    RAIND_CHECK(claim());
     RAIND_CHECK(paths_.make());
     auto lock = lock_file(paths_.lock());
     if (!lock)
         return std::move(lock.error()).context("another condenser runs with this root");
     lock_ = std::move(*lock);
+    RAIND_CHECK(claim());
     RAIND_TRY(store_, store::Store::open(paths_.store().string()));
     return {};
 }
@@ -214,6 +224,10 @@ Daemon::~Daemon() {
 
 Status remove_instance(const Options& options) {
     Daemon self(options);
+    if (!stdfs::exists(self.paths_.store()))
+        return Error(Errc::NotFound,
+                     fmt::format("there is no instance with --root {}",
+                                 options.root.empty() ? "/" : options.root.string()));
     RAIND_CHECK(self.open_stores());
     RAIND_TRY(const auto records, self.store_->containers().list());
     if (!records.empty())
@@ -226,7 +240,8 @@ Status remove_instance(const Options& options) {
     // A folder that we made for the pins; on the file system's own root, or with others' pins in
     // it, it stays.
     rmdir(options.bpffs.c_str());
-    return remove_tree(self.paths_.endpoints_file());
+    RAIND_CHECK(remove_tree(self.paths_.endpoints_file()));
+    return runtime::Claims().release(options.root);
 }
 
 }  // namespace raind::condenser

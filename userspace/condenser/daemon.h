@@ -36,6 +36,7 @@ class Daemon {
   private:
     explicit Daemon(const Options& options) : options_(options), paths_(options.root) {}
 
+    Status claim() const;
     Status open_stores();
     Status open_datapath();
     Status open_containers();

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "userspace/common/addr.h"
+#include "userspace/common/ifname.h"
+#include "userspace/common/netns.h"
 #include "userspace/common/units.h"
 
 namespace raind::condenser {
@@ -17,11 +19,13 @@ Status check(const Options& options) {
     RAIND_CHECK(parse_number(options.listen.substr(colon + 1), 0, 65535, "--listen port"));
     if (!options.root.empty() && !options.root.is_absolute())
         return Error(Errc::InvalidArgument, "--root: the path must be absolute");
+    if (!options.netns.empty())
+        RAIND_CHECK(check_netns_name(options.netns).context("--netns"));
     // raind + "0" has to stay an interface name of at most 15 bytes.
-    if (options.bridge_prefix.empty() || options.bridge_prefix.size() > 10)
+    if (options.bridge_prefix.size() > 10)
         return Error(Errc::InvalidArgument, "--bridge-prefix: 1 to 10 characters");
-    if (options.cgroup.empty() || options.cgroup == "/" ||
-        options.cgroup.find("..") != std::string::npos)
+    RAIND_CHECK(check_interface_name(options.bridge_prefix).context("--bridge-prefix"));
+    if (options.cgroup == "/" || options.cgroup.find("..") != std::string::npos)
         return Error(Errc::InvalidArgument,
                      fmt::format("--cgroup \"{}\": not a group of its own", options.cgroup));
     return {};
@@ -61,7 +65,7 @@ Result<std::optional<Options>> parse_options(int argc, char** argv) {
         ->type_name("ADDRESS:PORT");
     app.add_option("--netns", options.netns,
                    "keep the container network in this named network namespace, made when it is "
-                   "missing; one instance a namespace")
+                   "missing; one instance in each namespace")
         ->type_name("NAME");
     app.add_option("--bridge-prefix", options.bridge_prefix,
                    "name of the bridges without their number")
@@ -82,7 +86,8 @@ Result<std::optional<Options>> parse_options(int argc, char** argv) {
     app.add_flag("--verbose", options.verbose, "log each step");
     app.set_version_flag("--version", std::string("condenser ") + RAIND_VERSION);
     app.footer(
-        "Examples:\n  condenser\n  condenser --root /srv/raind --netns raind --listen 127.0.0.1:0\n\n"
+        "Examples:\n  condenser\n  condenser --root /srv/raind --bpffs /sys/fs/bpf/srv --netns srv "
+        "--cgroup /srv --listen 127.0.0.1:0\n\n"
         "See also: raind --help, docs/operator");
     try {
         app.parse(argc, argv);
@@ -92,6 +97,10 @@ Result<std::optional<Options>> parse_options(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return Error(Errc::InvalidArgument, error.what());
     }
+    // What an unset variable of a shell leaves; the default is something else.
+    for (const CLI::Option* option : app.get_options())
+        if (option->count() > 0 && option->get_expected() > 0 && option->results().front().empty())
+            return Error(Errc::InvalidArgument, option->get_name() + " is empty");
     options.root = root;
     options.bpffs = bpffs;
     options.droplet = droplet;

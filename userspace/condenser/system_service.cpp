@@ -27,11 +27,18 @@ std::string kernel() {
     return name.release;
 }
 
-api::SystemCheck check_ports(const core::BackendStatus& status) {
-    const auto bad = std::ranges::find_if(
-        status.ports, [](const core::PortStatus& port) { return !port.attached || !port.first; });
-    if (bad != status.ports.end())
-        return failed("ports", fmt::format("{}: programs missing or not first", bad->interface));
+// By the containers, not by what the kernel shows: a port without programs is not among those.
+api::SystemCheck check_ports(const core::BackendStatus& status,
+                             const std::vector<core::ContainerRecord>& containers) {
+    const auto works = [&](const std::string& interface) {
+        return std::ranges::any_of(status.ports, [&](const core::PortStatus& port) {
+            return port.interface == interface && port.attached && port.first;
+        });
+    };
+    for (const core::ContainerRecord& container : containers)
+        if (container.ep_id != 0 && !works(container.host_interface))
+            return failed("ports", fmt::format("{} of container {}: programs missing or not first",
+                                               container.host_interface, container.name));
     return ok("ports", fmt::format("{} with both programs in force by {}", status.ports.size(),
                                    status.attach));
 }
@@ -98,7 +105,8 @@ Result<std::vector<api::SystemCheck>> System::check() {
         status->applied.revision == stored
             ? ok("policy", revision)
             : failed("policy", fmt::format("{}, but the store has revision {}", revision, stored)));
-    checks.push_back(check_ports(*status));
+    RAIND_TRY(const auto containers, deps_.store.containers().list());
+    checks.push_back(check_ports(*status, containers));
     checks.push_back(check_forwarding(deps_.datapath.forwarding()));
     std::uint64_t lost = 0;
     for (const auto& [kind, count] : status->lost)

@@ -364,9 +364,11 @@ Status NetworkDatapath::keep() {
     RAIND_TRY(const netfilter::GuardState guard, guard_->verify());
     if (guard == netfilter::GuardState::Intact)
         return {};
-    log::error("alarm: the guard table was {}; put back",
-               guard == netfilter::GuardState::Absent ? "removed" : "changed");
-    return guard_->ensure(guard_spec());
+    const Status done = guard_->ensure(guard_spec());
+    log::error("alarm: the guard table was {}; {}",
+               guard == netfilter::GuardState::Absent ? "removed" : "changed",
+               done ? "put back" : "it could not be put back");
+    return done;
 }
 
 Status NetworkDatapath::verify(const core::ContainerRecord& container) {
@@ -383,9 +385,12 @@ Status NetworkDatapath::verify(const core::ContainerRecord& container) {
     const bool programs = !link || (port.attached && port.first);
     if (programs && differences.empty())
         return {};
-    log::error("alarm: port {} was changed ({}); put back", container.host_interface,
-               programs ? differences.front() : "programs");
-    return repair_locked(container);
+    const std::string what = fmt::format("port {} was changed ({})", container.host_interface,
+                                         programs ? differences.front() : "programs");
+    auto repaired = repair_locked(container);
+    log::error("alarm: {}; {}", what,
+               repaired ? "put back" : "it stays closed until it can be put back");
+    return repaired;
 }
 
 Status NetworkDatapath::remove_all() {

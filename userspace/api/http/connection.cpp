@@ -60,7 +60,7 @@ Result<bool> Connection::after_ssl(int code, Deadline deadline) {
             ERR_clear_error();
             return Error(Errc::Unavailable, "connection lost", errno);
         default:
-            return Error(Errc::Unavailable, pki::openssl_error());
+            return Error(Errc::Unauthorized, pki::openssl_error());
     }
 }
 

@@ -44,7 +44,8 @@ void Server::Session::serve() {
     const auto shaken = connection_.handshake(*tls_, Clock::now() + shared_.limits.handshake);
     if (!shaken.has_value()) {
         log::debug("api: handshake with {}: {}", connection_.peer().ip, shaken.error().message());
-        if (!connection_.peer().fingerprint.empty())
+        // Not those who only knocked: a connection that is opened and closed asked for nothing.
+        if (shaken.error().code() == Errc::Unauthorized || !connection_.peer().fingerprint.empty())
             shared_.factory.refused_handshake(connection_.peer(), shaken.error().message());
         connection_.close_gently();
         return;
