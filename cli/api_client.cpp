@@ -72,10 +72,11 @@ int exit_for(const std::string& code, const std::string& message) {
 }  // namespace
 
 std::string strip_prefixes(std::string message) {
-    constexpr std::array<std::string_view, 9> kPrefixes = {
+    constexpr std::array<std::string_view, 11> kPrefixes = {
         "service failed: ", "pull failed: ",   "remove failed: ",
         "tail failed: ",    "invalid json: ",  "retrieve container list failed: ",
-        "create failed: ",  "delete failed: ", "log path: "};
+        "create failed: ",  "delete failed: ", "log path: ",
+        "login failed: ",   "logout failed: "};
     bool again = true;
     while (again) {
         again = false;

@@ -53,7 +53,7 @@ enum class OptionScope {
 };
 
 struct CommandSpec {
-    std::string group;
+    std::string group;  // empty: the verb stands by itself ("raind login")
     std::string verb;
     std::vector<std::string> aliases;
     std::string purpose;
@@ -78,6 +78,10 @@ std::vector<CommandSpec> volume_commands();
 std::vector<CommandSpec> policy_commands();
 std::vector<CommandSpec> logs_commands();
 std::vector<CommandSpec> system_commands();
+std::vector<CommandSpec> registry_commands();
+
+// "raind image pull", "raind login".
+std::string command_name(const CommandSpec& spec);
 
 // Splits "-e,--env" into its names.
 std::vector<std::string> split_names(const std::string& names);

@@ -16,12 +16,12 @@ namespace raind::cli {
 namespace {
 
 // Docker's short verbs; they come with a later release.
-constexpr std::array<std::string_view, 43> kShortVerbs = {
-    "run",    "create",  "start",  "stop",    "restart", "kill",   "rm",     "ps",     "exec",
-    "attach", "inspect", "cp",     "top",     "stats",   "port",   "rename", "wait",   "diff",
-    "pause",  "unpause", "update", "commit",  "export",  "images", "pull",   "push",   "tag",
-    "rmi",    "save",    "load",   "history", "import",  "build",  "login",  "logout", "events",
-    "info",   "version", "up",     "down",    "search",  "ls",     "list"};
+constexpr std::array<std::string_view, 41> kShortVerbs = {
+    "run",    "create",  "start",  "stop",    "restart", "kill",   "rm",     "ps",   "exec",
+    "attach", "inspect", "cp",     "top",     "stats",   "port",   "rename", "wait", "diff",
+    "pause",  "unpause", "update", "commit",  "export",  "images", "pull",   "push", "tag",
+    "rmi",    "save",    "load",   "history", "import",  "build",  "events", "info", "version",
+    "up",     "down",    "search", "ls",      "list"};
 
 // Verbs of a group that come with a later release, and their neighbours in the original.
 constexpr std::array<std::string_view, 25> kLaterVerbs = {
@@ -35,8 +35,9 @@ bool is_help_word(const std::string& word) {
 
 std::vector<CommandSpec> all_commands() {
     std::vector<CommandSpec> all;
-    for (auto* const make : {&container_commands, &image_commands, &volume_commands,
-                             &policy_commands, &logs_commands, &system_commands}) {
+    for (auto* const make :
+         {&container_commands, &image_commands, &volume_commands, &policy_commands, &logs_commands,
+          &system_commands, &registry_commands}) {
         for (CommandSpec& spec : make())
             all.push_back(std::move(spec));
     }
@@ -55,8 +56,10 @@ std::vector<std::string> verbs_of(const std::vector<CommandSpec>& commands,
 
 std::vector<std::string> groups_of(const std::vector<CommandSpec>& commands) {
     std::vector<std::string> groups;
-    for (const CommandSpec& spec : commands)
-        groups.push_back(spec.group);
+    for (const CommandSpec& spec : commands) {
+        if (!spec.group.empty())
+            groups.push_back(spec.group);
+    }
     groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
     return groups;
 }
@@ -89,7 +92,10 @@ CliError unknown_group(const std::vector<CommandSpec>& commands, const std::stri
     }
     CliError error = usage_error(fmt::format("unknown command group \"{}\"", terminal_safe(word)));
     error.exit_code = kExitUnknownGroup;
-    const auto near = nearest(word, groups_of(commands));
+    std::vector<std::string> known = groups_of(commands);
+    for (const std::string& verb : verbs_of(commands, {}))
+        known.push_back(verb);
+    const auto near = nearest(word, known);
     error.hint =
         near ? fmt::format("did you mean \"raind {}\"?", *near) : "raind --help lists the groups";
     return error;
@@ -210,11 +216,13 @@ CommandSpec front_spec() {
     return spec;
 }
 
-// A group and what follows it.
+// A group, or a command without one, and what follows it.
 Outcome<int> run_words(const std::vector<CommandSpec>& commands, const Parsed& front,
                        bool& verbose) {
     const std::vector<std::string>& rest = front.args;
     const std::string group = rest[0];
+    if (const CommandSpec* const spec = find_command(commands, {}, group))
+        return run_command(*spec, front, {rest.begin() + 1, rest.end()}, verbose);
     const std::vector<std::string> groups = groups_of(commands);
     if (std::find(groups.begin(), groups.end(), group) == groups.end())
         return unknown_group(commands, group);
@@ -251,6 +259,8 @@ Outcome<int> dispatch(const std::vector<std::string>& words, bool& verbose) {
         return print_page(main_page(commands));
     else
         return run_words(commands, *front, verbose);
+    if (const CommandSpec* const spec = find_command(commands, {}, rest[0]))
+        return print_page(help_page(*spec));
     if (rest.size() > 1) {
         if (const CommandSpec* const spec = find_command(commands, rest[0], rest[1]))
             return print_page(help_page(*spec));

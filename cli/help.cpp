@@ -50,7 +50,8 @@ std::string option_block(const std::string& title, const std::vector<OptionSpec>
 std::vector<std::string> groups_of(const std::vector<CommandSpec>& commands) {
     std::vector<std::string> groups;
     for (const CommandSpec& spec : commands) {
-        if (std::find(groups.begin(), groups.end(), spec.group) == groups.end())
+        if (!spec.group.empty() &&
+            std::find(groups.begin(), groups.end(), spec.group) == groups.end())
             groups.push_back(spec.group);
     }
     return groups;
@@ -83,8 +84,12 @@ std::string group_purpose(const std::string& group) {
     return "the daemon and the host it runs on";
 }
 
+std::string command_name(const CommandSpec& spec) {
+    return fmt::format("raind {}{}{}", spec.group, spec.group.empty() ? "" : " ", spec.verb);
+}
+
 std::string help_page(const CommandSpec& spec) {
-    const std::string name = fmt::format("raind {} {}", spec.group, spec.verb);
+    const std::string name = command_name(spec);
     std::string out = fmt::format("{}: {}\n\nUsage:\n  {} [options]{}{}\n", name, spec.purpose,
                                   name, spec.usage.empty() ? "" : " ", spec.usage);
     if (!spec.aliases.empty())
@@ -121,6 +126,12 @@ std::string main_page(const std::vector<CommandSpec>& commands) {
     for (const std::string& group : groups_of(commands))
         lines.push_back({group, group_purpose(group)});
     out += columns(lines);
+    lines.clear();
+    for (const CommandSpec& spec : commands) {
+        if (spec.group.empty())
+            lines.push_back({spec.verb, spec.purpose});
+    }
+    out += "\nCommands without a group:\n" + columns(lines);
     std::vector<OptionSpec> options = global_options();
     options.push_back({"--version", OptionKind::Flag, "", "print the version"});
     options.push_back({"-h,--help", OptionKind::Flag, "", "print this page"});

@@ -66,10 +66,9 @@ CliError unknown_option(const CommandSpec& spec, const std::string& word) {
         }
     }
     const auto near = name.size() > 2 ? nearest(name, known) : std::nullopt;
-    return usage_error(
-        fmt::format("unknown option {}", terminal_safe(name)),
-        near ? fmt::format("did you mean {}?", *near)
-             : fmt::format("raind {} {} --help lists the options", spec.group, spec.verb));
+    return usage_error(fmt::format("unknown option {}", terminal_safe(name)),
+                       near ? fmt::format("did you mean {}?", *near)
+                            : fmt::format("{} --help lists the options", command_name(spec)));
 }
 
 // "--flag=maybe", which the library tells as "Could not convert: --flag = maybe".
@@ -111,8 +110,7 @@ Outcome<void> check_values(const Slot& slot) {
 }
 
 CliError explain(const CommandSpec& spec, const CLI::ParseError& error) {
-    const std::string page =
-        fmt::format("raind {} {} --help lists the options", spec.group, spec.verb);
+    const std::string page = fmt::format("{} --help lists the options", command_name(spec));
     const std::string text = error.what();
     // The library says "--name: 1 required TEXT missing".
     if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Registries that fail, stall, redirect and lie."""
+import base64
 import itertools
 import json
 import os
@@ -7,9 +8,13 @@ import subprocess
 import time
 
 import pull_case
+from authority import Authority
 from fault_registry import MANIFEST, FaultRegistry
 from image_builder import Layer, Layout
 from pull_case import PullCase
+
+
+BASIC = "Basic " + base64.b64encode(b"tester:s3cret:with:colons").decode()
 
 
 class FaultCase(PullCase):
@@ -212,9 +217,96 @@ class Credentials(FaultCase):
     def challenge(self, text):
         self.registry.rules["manifest"] = status(401, ("WWW-Authenticate", text))
 
+    def logins(self, registry=None):
+        """What makes the pull know user and password for a registry."""
+        file = self.scratch / "logins.json"
+        entry = {"username": "tester", "password": "s3cret:with:colons"}
+        file.write_text(json.dumps({"version": 1, "registries": {registry or self.registry.address: entry}}))
+        return {"PULL_LOGINS": str(file)}
+
+    def ask(self, registry, challenge, wanted):
+        """Manifests and blobs only for who sends the wanted Authorization."""
+        def rule(handler, name):
+            return handler.headers.get("Authorization") != wanted and \
+                status(401, ("WWW-Authenticate", challenge))(handler, name)
+        registry.rules["manifest"] = registry.rules["blob"] = rule
+
+    @staticmethod
+    def sent(registry):
+        return {authorization for _, _, authorization in registry.requests}
+
     def test_basic(self):
+        self.ask(self.registry, 'Basic realm="test"', BASIC)
+        self.refused(self.name, status=403, says=("asks for a user name and a password",
+                                                  f"raind login {self.registry.address}"))
+        self.refused(self.name, status=403, says="raind login", **self.logins("127.0.0.1:1"))
+        self.assertEqual(self.sent(self.registry), {None})
+        self.pull(self.name, **self.logins())
+        self.assertEqual(self.sent(self.registry), {None, BASIC})
+
+    def test_basic_that_is_refused(self):
         self.challenge('Basic realm="test"')
-        self.refused(self.name, status=501, says="user name and a password")
+        error = self.refused(self.name, status=403, says="'tester'", **self.logins())
+        self.assertNotIn("s3cret", error)
+        self.assertEqual(self.registry.count("manifest"), 2)
+
+    def test_a_kind_that_is_not_supported(self):
+        self.challenge("Negotiate")
+        self.refused(self.name, status=501, says="supported are Basic and Bearer", **self.logins())
+
+    def test_redirect_does_not_take_the_password_along(self):
+        other = self.serve()
+        self.ask(self.registry, 'Basic realm="test"', BASIC)
+        known = self.registry.rules["blob"]
+        self.registry.rules["blob"] = lambda handler, name: known(handler, name) or status(
+            307, ("Location", f"http://{other.address}/v2/x/blobs/{name}"))(handler, name)
+        self.pull(self.name, **self.logins())
+        self.assertEqual(self.sent(other), {None})
+        # Nor when the other one asks for it, by itself or in the name of a token server.
+        for challenge in ('Basic realm="give it to me"', f'Bearer realm="http://{other.address}/token"'):
+            with self.subTest(challenge):
+                subprocess.run(["rm", "-r", self.root], check=True)
+                other.rules["blob"] = status(401, ("WWW-Authenticate", challenge))
+                self.refused(self.name, status=403, says="access refused", **self.logins())
+                self.assertEqual(self.sent(other), {None})
+                self.assertEqual(other.count("token"), 0)
+
+    def test_token_server_elsewhere_does_not_get_the_password_over_plain_http(self):
+        other = self.serve()
+        port = other.address.rpartition(":")[2]
+        self.challenge(f'Bearer realm="http://localhost:{port}/token"')
+        self.refused(self.name, status=403, says="not sent the password", **self.logins())
+        self.assertEqual(other.requests, [])
+        self.ask(self.registry, f'Bearer realm="http://{other.address}/token"', "Bearer t0ken")
+        self.pull(self.name, **self.logins())
+        self.assertEqual(self.sent(other), {BASIC})
+        self.assertEqual(self.sent(self.registry), {None, "Bearer t0ken"})
+
+    def test_token_server_that_refuses(self):
+        self.challenge(f'Bearer realm="http://{self.registry.address}/token"')
+        self.registry.rules["token"] = status(401)
+        self.refused(self.name, status=403, says=("token server", "'tester'"), **self.logins())
+        self.refused(self.name, status=403, says=("token server", "raind login"))
+
+    def test_tokens_that_run_out(self):
+        uses, current = itertools.count(1), []
+
+        def token(handler, _):
+            current.append(f"t{len(current)}")
+            handler.answer(200, json.dumps({"token": current[-1]}).encode())
+            return True
+
+        def need(handler, name):
+            good = current and handler.headers.get("Authorization") == f"Bearer {current[-1]}"
+            if good and next(uses) % 2:
+                return False
+            return status(401, ("WWW-Authenticate",
+                                f'Bearer realm="http://{self.registry.address}/token",error="invalid_token"'))(handler, name)
+        self.registry.rules = {"token": token, "manifest": need, "blob": need}
+        layers = [Layer().file(f"f{i}", os.urandom(1000)) for i in range(5)]
+        self.registry.tags["v1"] = self.layout.image(layers)["digest"]
+        self.pull(self.name)
+        self.assertEqual(self.registry.count("token"), 7)  # one for the manifest and for each blob
 
     def test_token_that_does_not_help(self):
         self.challenge(f'Bearer realm="http://{self.registry.address}/token"')
@@ -245,33 +337,75 @@ class Credentials(FaultCase):
 class Tls(FaultCase):
     def setUp(self):
         super().setUp()
-        key, certificate = self.scratch / "key.pem", self.scratch / "cert.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=test",
-                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-                       check=True, capture_output=True)
-        self.ca = str(certificate)
+        self.authority = Authority(self.scratch / "ca")
         self.plain = self.registry
-        self.registry = self.serve((certificate, key))
+        self.registry = self.secure("registry")
         self.registry.tags["v1"] = self.image["digest"]
         self.name = f"{self.registry.address}/team/app:v1"
+        self.folder = self.scratch / "certs.d" / self.registry.address
+
+    def secure(self, name, names="IP:127.0.0.1"):
+        return self.serve(self.authority.issue(name, names))
+
+    def trust(self, text=None):
+        """The environment in which the registry's own authority file has this text."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "ca.crt").write_text(self.authority.certificate.read_text() if text is None else text)
+        return {"PULL_AUTHORITIES": str(self.folder.parent), "PULL_RETRIES": "0"}
 
     def test_with_its_authority(self):
-        self.pull(self.name, PULL_CA=self.ca)
+        self.pull(self.name, **self.trust())
 
     def test_unknown_authority_is_no_reason_for_plain_http(self):
         self.refused(self.name, status=502, says="certificate", PULL_RETRIES="0")
+        self.refused(self.name, status=502, says=(f"the certificate of {self.registry.address} is of an unknown authority",
+                                                  f"{self.folder}/ca.crt"),
+                     PULL_AUTHORITIES=str(self.folder.parent))
+        other = Authority(self.scratch / "other", "another CA").certificate.read_text()
+        self.refused(self.name, status=502, says=f"which is not in {self.folder}/ca.crt", **self.trust(other))
         self.assertEqual(self.registry.requests, [])
+
+    def test_wrong_name(self):
+        self.registry = self.secure("wrong", "DNS:elsewhere.test")
+        self.folder = self.folder.with_name(self.registry.address)
+        self.refused(f"{self.registry.address}/team/app:v1", status=502,
+                     says=(f"the certificate of {self.registry.address} is for another name",), **self.trust())
+        self.assertEqual(self.registry.requests, [])
+
+    def test_authority_files_that_are_none(self):
+        good = self.authority.certificate.read_text()
+        for text, says in (("", "no PEM certificate"), ("hello", "no PEM certificate"),
+                           (good[:200], "broken"), (good.replace("MII", "AAA", 1), "broken"),
+                           (good + good[:200], "certificate 2 in it is broken")):
+            with self.subTest(text[:10]):
+                self.refused(self.name, status=409, says=(f"{self.folder}/ca.crt", says), **self.trust(text))
+        environment = self.trust()
+        (self.folder / "ca.crt").unlink()
+        self.refused(self.name, status=409, says=("ca.crt is missing", "put the authority's certificate there"), **environment)
+        (self.folder / "ca.crt").mkdir()
+        self.refused(self.name, status=409, says="ca.crt", **environment)
+        self.assertEqual(self.registry.requests, [])
+
+    def test_authority_rules_out_plain_http(self):
+        folder = self.folder.with_name(self.plain.address)
+        self.folder = folder
+        self.plain.tags["v1"] = self.image["digest"]
+        self.pull(f"{self.plain.address}/team/app:v1")
+        self.assertNotEqual(self.plain.requests, [])
+        self.plain.requests.clear()
+        subprocess.run(["rm", "-r", self.root], check=True)
+        self.refused(f"{self.plain.address}/team/app:v1", status=502, **self.trust())
+        self.assertEqual(self.plain.requests, [])
 
     def test_no_way_down_to_plain_http(self):
         def down(handler, name):
             handler.answer(307, b"", [("Location", f"http://{self.plain.address}/v2/x/blobs/{name}")])
             return True
         self.registry.rules["blob"] = down
-        self.refused(self.name, status=403, says="from HTTPS to plain HTTP", PULL_CA=self.ca)
+        self.refused(self.name, status=403, says="from HTTPS to plain HTTP", **self.trust())
         self.registry.rules = {"manifest": status(401, (
             "WWW-Authenticate", f'Bearer realm="http://{self.plain.address}/token"'))}
-        self.refused(self.name, status=403, says="not reached over HTTPS", PULL_CA=self.ca)
+        self.refused(self.name, status=403, says="not reached over HTTPS", **self.trust())
         self.assertEqual(self.plain.requests, [])
 
 

@@ -35,8 +35,8 @@ std::optional<std::string> match(std::string_view pattern, std::string_view path
 
 std::vector<const Route*> all_routes() {
     std::vector<const Route*> routes;
-    for (const auto part :
-         {container_routes(), image_routes(), volume_routes(), policy_routes(), system_routes()}) {
+    for (const auto part : {container_routes(), image_routes(), registry_routes(), volume_routes(),
+                            policy_routes(), system_routes()}) {
         for (const Route& route : part)
             routes.push_back(&route);
     }

@@ -45,6 +45,7 @@ struct Route {
 
 std::span<const Route> container_routes();
 std::span<const Route> image_routes();
+std::span<const Route> registry_routes();
 std::span<const Route> volume_routes();
 std::span<const Route> policy_routes();
 std::span<const Route> system_routes();

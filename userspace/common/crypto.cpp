@@ -40,6 +40,14 @@ Sha256Digest sha256(std::string_view bytes) {
     return sha256(std::as_bytes(std::span(bytes.data(), bytes.size())));
 }
 
+std::string base64(std::span<const std::uint8_t> bytes) {
+    std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
+    const int written = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes.data(),
+                                        static_cast<int>(bytes.size()));
+    out.resize(static_cast<std::size_t>(written));
+    return out;
+}
+
 std::string to_hex(std::span<const std::uint8_t> bytes) {
     constexpr std::string_view kDigits = "0123456789abcdef";
     std::string text;

@@ -16,6 +16,7 @@ using Sha256Digest = std::array<std::uint8_t, 32>;
 Sha256Digest sha256(std::span<const std::byte> bytes);
 Sha256Digest sha256(std::string_view bytes);
 std::string to_hex(std::span<const std::uint8_t> bytes);
+std::string base64(std::span<const std::uint8_t> bytes);
 
 // SHA-256 of a stream. One thread.
 class Sha256 {

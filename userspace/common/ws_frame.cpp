@@ -4,6 +4,9 @@
 #include <cstring>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <span>
+
+#include "userspace/common/crypto.h"
 
 namespace raind::ws {
 
@@ -18,14 +21,6 @@ bool is_control(Opcode opcode) {
 
 std::uint8_t byte_at(std::string_view bytes, std::size_t index) {
     return static_cast<std::uint8_t>(bytes[index]);
-}
-
-std::string base64(const unsigned char* bytes, std::size_t size) {
-    std::string out(4 * ((size + 2) / 3) + 1, '\0');
-    const int written = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes,
-                                        static_cast<int>(size));
-    out.resize(static_cast<std::size_t>(written));
-    return out;
 }
 
 void append_length(std::string& out, std::uint8_t mask_bit, std::size_t size) {
@@ -193,7 +188,7 @@ Result<std::optional<Message>> FrameDecoder::next() {
 std::string make_key() {
     std::array<unsigned char, 16> bytes{};
     static_cast<void>(RAND_bytes(bytes.data(), static_cast<int>(bytes.size())));
-    return base64(bytes.data(), bytes.size());
+    return base64(bytes);
 }
 
 std::string accept_key(std::string_view key) {
@@ -204,7 +199,7 @@ std::string accept_key(std::string_view key) {
     // SHA-1 is what the protocol asks for; it protects nothing here.
     static_cast<void>(
         EVP_Digest(input.data(), input.size(), digest.data(), &size, EVP_sha1(), nullptr));
-    return base64(digest.data(), size);
+    return base64(std::span(digest).first(size));
 }
 
 }  // namespace raind::ws

@@ -132,7 +132,12 @@ Status Daemon::open_containers() {
                                  : options_.droplet;
     droplet_ =
         std::make_unique<runtime::Droplet>(program, paths_.droplet_state(), paths_.droplet_audit());
-    RAIND_TRY(image::ImageStore files, image::ImageStore::open({.root = paths_.images()}));
+    RAIND_TRY(auto credentials, image::CredentialStore::open(paths_.registry_logins()));
+    RAIND_TRY(
+        image::ImageStore files,
+        image::ImageStore::open({.root = paths_.images(),
+                                 .credentials = std::move(credentials),
+                                 .registry = {.authorities = paths_.registry_authorities()}}));
     image_files_ = std::make_unique<image::ImageStore>(std::move(files));
     images_ =
         std::make_unique<runtime::ImageManager>(*image_files_, *store_, paths_.images() / "layers");

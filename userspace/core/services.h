@@ -60,6 +60,9 @@ class ImageService {
     virtual Status pull(const api::ImageRequest& request, std::stop_token stop) = 0;
     virtual Status remove(const std::string& image) = 0;
     virtual Result<api::ImageInfo> status(const std::string& image) = 0;
+    // Keeps user and password when the registry has accepted them. Gives the registry's name.
+    virtual Result<std::string> login(const api::LoginRequest& request, std::stop_token stop) = 0;
+    virtual Result<api::LogoutResult> logout(const std::string& registry) = 0;
 };
 
 class PolicyService {

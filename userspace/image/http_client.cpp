@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 #include <mutex>
+#include <openssl/x509_vfy.h>
 
 #include "userspace/common/text.h"
 #include "userspace/common/units.h"
@@ -65,6 +66,7 @@ std::size_t take_header(char* bytes, std::size_t size, std::size_t count, void* 
     // An interim answer (100) comes before the real one.
     if (line.starts_with("HTTP/")) {
         transfer->answer.headers.clear();
+        transfer->answer.challenges.clear();
         transfer->answer.status = status_of(line);
         return line.size();
     }
@@ -73,7 +75,10 @@ std::size_t take_header(char* bytes, std::size_t size, std::size_t count, void* 
         std::string name(line.substr(0, colon));
         std::transform(name.begin(), name.end(), name.begin(),
                        [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-        transfer->answer.headers[name] = std::string(trim(line.substr(colon + 1)));
+        const std::string value(trim(line.substr(colon + 1)));
+        if (name == "www-authenticate")
+            transfer->answer.challenges.push_back(value);
+        transfer->answer.headers[name] = value;
     }
     return line.size();
 }
@@ -149,22 +154,25 @@ struct HttpClient::Handle {
     ~Handle() { curl_easy_cleanup(curl); }
 };
 
-HttpClient::HttpClient(RegistryOptions options, std::set<IpAddress> own,
+HttpClient::HttpClient(RegistryOptions options, ExtraAuthority authority, std::set<IpAddress> own,
                        std::unique_ptr<Handle> handle)
-    : options_(std::move(options)), own_(std::move(own)), handle_(std::move(handle)) {
+    : options_(std::move(options)),
+      authority_(std::move(authority)),
+      own_(std::move(own)),
+      handle_(std::move(handle)) {
 }
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 HttpClient::~HttpClient() = default;
 
-Result<HttpClient> HttpClient::make(const RegistryOptions& options) {
+Result<HttpClient> HttpClient::make(const RegistryOptions& options, ExtraAuthority authority) {
     static std::once_flag initialised;
     std::call_once(initialised, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
     RAIND_TRY(auto own, own_addresses());
     auto handle = std::make_unique<Handle>();
     if (handle->curl == nullptr)
         return Error(Errc::Exhausted, "no memory for a connection");
-    return HttpClient(options, std::move(own), std::move(handle));
+    return HttpClient(options, std::move(authority), std::move(own), std::move(handle));
 }
 
 void HttpClient::set_up(const HttpRequest& request) {
@@ -179,8 +187,11 @@ void HttpClient::set_up(const HttpRequest& request) {
     set(curl, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     set(curl, CURLOPT_SSL_VERIFYPEER, 1L);
     set(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-    if (!options_.ca_file.empty())
-        set(curl, CURLOPT_CAINFO, options_.ca_file.c_str());
+    // In place of the system's file; its folder of certificates is searched all the same.
+    curl_blob authority{
+        .data = authority_.pem.data(), .len = authority_.pem.size(), .flags = CURL_BLOB_NOCOPY};
+    if (!authority_.pem.empty())
+        set(curl, CURLOPT_CAINFO_BLOB, &authority);
     set(curl, CURLOPT_USERAGENT, options_.user_agent.c_str());
     set(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.connect_timeout.count()));
     set(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
@@ -190,13 +201,51 @@ void HttpClient::set_up(const HttpRequest& request) {
     set(curl, CURLOPT_NOPROGRESS, 0L);
 }
 
+// What is wrong with the peer's certificate, and what to do about it.
+std::string HttpClient::certificate_fault(const HttpRequest& request,
+                                          std::string_view detail) const {
+    const auto origin = origin_of(request.url);
+    const std::string peer = origin ? origin->host + ":" + origin->port : std::string("the peer");
+    long verified = X509_V_OK;
+    curl_easy_getinfo(handle_->curl, CURLINFO_SSL_VERIFYRESULT, &verified);
+    switch (verified) {
+        case X509_V_OK:
+            return fmt::format(
+                "the certificate of {} is for another name; use a name that it is made out to",
+                peer);
+        case X509_V_ERR_CERT_HAS_EXPIRED:
+        case X509_V_ERR_CERT_NOT_YET_VALID:
+            return fmt::format("the certificate of {} has expired, or is not valid yet", peer);
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+        case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+        case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+            break;
+        default:
+            return fmt::format("the certificate of {} is refused: {}", peer, printable(detail));
+    }
+    const std::string unknown =
+        fmt::format("the certificate of {} is of an unknown authority", peer);
+    if (authority_.file.empty())
+        return unknown;
+    if (authority_.pem.empty())
+        return fmt::format("{}; put the authority's certificate into {}", unknown,
+                           authority_.file.string());
+    return fmt::format("{}, which is not in {}", unknown, authority_.file.string());
+}
+
 HttpAnswer HttpClient::get(const HttpRequest& request, const BodySink& sink,
                            const std::stop_token& stop) {
     Transfer transfer{.request = &request, .sink = &sink, .stop = &stop, .own = &own_};
     CURL* curl = handle_->curl;
     set_up(request);
     std::unique_ptr<curl_slist, SlistFree> headers;
-    for (const std::string& header : request.headers) {
+    std::vector<std::string> lines = request.headers;
+    if (!request.authorization.empty())
+        lines.push_back("Authorization: " + request.authorization.reveal());
+    for (const std::string& header : lines) {
         if (curl_slist* longer = curl_slist_append(headers.get(), header.c_str())) {
             (void)headers.release();
             headers.reset(longer);
@@ -222,8 +271,10 @@ HttpAnswer HttpClient::get(const HttpRequest& request, const BodySink& sink,
         answer.fault = Error(Errc::Forbidden, transfer.refused);
     } else {
         const std::string_view detail = handle_->error_text.data();
-        answer.fault =
-            Error(Errc::Unavailable, printable(detail.empty() ? curl_easy_strerror(code) : detail));
+        answer.fault = Error(Errc::Unavailable,
+                             code == CURLE_PEER_FAILED_VERIFICATION
+                                 ? certificate_fault(request, detail)
+                                 : printable(detail.empty() ? curl_easy_strerror(code) : detail));
         answer.passing_fault = passes(code);
         answer.no_tls_peer = code == CURLE_SSL_CONNECT_ERROR;
     }

@@ -16,8 +16,10 @@
 #include <vector>
 
 #include "raind/result.h"
+#include "raind/secret.h"
 
 #include "userspace/common/addr.h"
+#include "userspace/image/extra_authority.h"
 #include "userspace/image/options.h"
 
 namespace raind::image {
@@ -30,6 +32,7 @@ enum class LocalTargets { Allowed, Refused };
 struct HttpRequest {
     std::string url;
     std::vector<std::string> headers;  // "Name: value"
+    Secret authorization = {};         // value of the Authorization header; empty: none
     std::chrono::milliseconds timeout;
     std::uint64_t max_bytes = 0;
     LocalTargets local_targets = LocalTargets::Refused;
@@ -38,6 +41,7 @@ struct HttpRequest {
 struct HttpAnswer {
     long status = 0;
     std::map<std::string, std::string> headers;  // names in lower case, the last value counts
+    std::vector<std::string> challenges;         // every WWW-Authenticate header
     std::string error_body;                      // the beginning of the body of a refusal
     bool was_local = false;                      // the peer is this machine
     // Set when there is no whole answer.
@@ -48,7 +52,7 @@ struct HttpAnswer {
 
 class HttpClient {
   public:
-    static Result<HttpClient> make(const RegistryOptions& options);
+    static Result<HttpClient> make(const RegistryOptions& options, ExtraAuthority authority);
     HttpClient(HttpClient&&) noexcept;
     HttpClient& operator=(HttpClient&&) noexcept;
     ~HttpClient();
@@ -57,10 +61,13 @@ class HttpClient {
 
   private:
     struct Handle;
-    HttpClient(RegistryOptions options, std::set<IpAddress> own, std::unique_ptr<Handle> handle);
+    HttpClient(RegistryOptions options, ExtraAuthority authority, std::set<IpAddress> own,
+               std::unique_ptr<Handle> handle);
     void set_up(const HttpRequest& request);
+    std::string certificate_fault(const HttpRequest& request, std::string_view detail) const;
 
     RegistryOptions options_;
+    ExtraAuthority authority_;
     std::set<IpAddress> own_;
     std::unique_ptr<Handle> handle_;
 };

@@ -25,6 +25,7 @@
 
 #include "userspace/image/blob_store.h"
 #include "userspace/image/config.h"
+#include "userspace/image/credentials.h"
 #include "userspace/image/leases.h"
 #include "userspace/image/options.h"
 #include "userspace/image/platform.h"
@@ -72,6 +73,11 @@ class ImageStore {
     // On failure nothing of the image remains. Layers that are there are not fetched again.
     Result<PulledImage> pull(const Reference& reference, const Platform& platform,
                              const ProgressCallback& progress, const std::stop_token& stop);
+    // Keeps the credentials once the registry has accepted them; then pulls use them.
+    Status login(const std::string& registry, const Credentials& credentials,
+                 const std::stop_token& stop);
+    // Whether there was a login.
+    Result<bool> logout(const std::string& registry);
     // A recorded image, read back from disk and verified; NotFound names what is missing.
     Result<PulledImage> image(const Reference& reference, const Digest& manifest_digest) const;
     // Topmost first.

@@ -5,10 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace raind::image {
+
+class CredentialStore;
 
 struct RegistryOptions {
     std::chrono::milliseconds connect_timeout{10'000};
@@ -25,7 +28,9 @@ struct RegistryOptions {
     std::uint64_t max_layer_bytes = 10ULL << 30;  // one compressed layer
     std::uint64_t max_image_bytes = 40ULL << 30;  // all compressed layers of an image
     std::size_t max_layers = 127;
-    std::string ca_file;  // empty: the system's certificates
+    // <registry>/ca.crt is trusted for that registry besides the system's certificates; empty:
+    // none.
+    std::filesystem::path authorities;
     std::string user_agent = "raind";
 };
 
@@ -47,8 +52,9 @@ struct StoreOptions {
     std::filesystem::path root;  // .../image: blobs, layers, references, tmp
     // The program that lays out layers: started with kExtractArgument first (extract_child.h).
     std::filesystem::path extract_program = "/proc/self/exe";
-    RegistryOptions registry;
-    ExtractLimits extract;
+    std::shared_ptr<CredentialStore> credentials = {};  // none: every registry is asked as nobody
+    RegistryOptions registry = {};
+    ExtractLimits extract = {};
 };
 
 }  // namespace raind::image

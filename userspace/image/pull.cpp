@@ -297,8 +297,14 @@ Status Pull::write_reference(const Documents& documents) {
 
 Result<PulledImage> Pull::pull_all() {
     report(PullProgress::Step::Resolving);
-    RAIND_TRY(RegistryClient registry,
-              RegistryClient::make(reference_, store_.options_.registry, stop_));
+    std::optional<Credentials> credentials;
+    if (store_.options_.credentials) {
+        RAIND_TRY(credentials, store_.options_.credentials->find(reference_.registry()));
+    }
+    RAIND_TRY(RegistryClient registry, RegistryClient::make({.registry = reference_.registry(),
+                                                             .path = reference_.path(),
+                                                             .credentials = std::move(credentials)},
+                                                            store_.options_.registry, stop_));
     RAIND_TRY(Documents documents, fetch_documents(registry));
     RAIND_CHECK(check_documents(documents));
     RAIND_CHECK(ensure_layers(registry, documents));

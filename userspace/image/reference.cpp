@@ -159,6 +159,13 @@ Status check_characters(std::string_view text) {
     return {};
 }
 
+// Only printable ASCII is repeated in messages.
+std::string shown(std::string_view text) {
+    std::string out(text.substr(0, 80));
+    std::replace_if(out.begin(), out.end(), [](char c) { return c < ' ' || c >= 127; }, '?');
+    return out;
+}
+
 // Docker Hub has more than one name.
 std::string canonical_registry(std::string_view registry) {
     std::string lower(registry);
@@ -200,10 +207,7 @@ Result<Reference> Reference::parse(std::string_view text) {
             ref.path_.insert(0, kLibrary);
         return ref;
     };
-    // Only printable ASCII is repeated in the message.
-    std::string shown(text.substr(0, 80));
-    std::replace_if(shown.begin(), shown.end(), [](char c) { return c < ' ' || c >= 127; }, '?');
-    return parse_inner().context(fmt::format("invalid image reference '{}'", shown));
+    return parse_inner().context(fmt::format("invalid image reference '{}'", shown(text)));
 }
 
 std::string Reference::repository() const {
@@ -232,10 +236,25 @@ std::string Reference::familiar() const {
     return text;
 }
 
-std::string Reference::host() const {
-    if (registry_.front() == '[')
-        return registry_.substr(1, registry_.find(']') - 1);
-    return registry_.substr(0, registry_.find(':'));
+Result<std::string> parse_registry(std::string_view text) {
+    if (text.empty())
+        return std::string(kDefaultRegistry);
+    const auto parse_inner = [text]() -> Result<std::string> {
+        RAIND_CHECK(check_characters(text));
+        if (text.find('/') != std::string_view::npos)
+            return invalid("give HOST[:PORT] only, without scheme and path");
+        RAIND_CHECK(check_registry(text));
+        if (!names_registry(text))
+            return invalid("a registry has a dot or a port in its name, or is localhost");
+        return canonical_registry(text);
+    };
+    return parse_inner().context(fmt::format("invalid registry '{}'", shown(text)));
+}
+
+std::string registry_host(const std::string& registry) {
+    if (registry.front() == '[')
+        return registry.substr(1, registry.find(']') - 1);
+    return registry.substr(0, registry.find(':'));
 }
 
 std::string familiar_repository(std::string_view repository) {

@@ -39,9 +39,6 @@ class Reference {
     std::string canonical() const;
     // As people write it: "nginx:latest", "team/app:v1", "host:5000/app@sha256:...".
     std::string familiar() const;
-    // Host name without port and brackets; and whether it names this machine's loopback.
-    std::string host() const;
-
     bool operator==(const Reference&) const = default;
 
   private:
@@ -50,6 +47,12 @@ class Reference {
     std::string tag_;
     std::optional<Digest> digest_;
 };
+
+// A registry by itself: HOST[:PORT] as in a reference, or nothing for the default. Refuses
+// addresses with a scheme or a path.
+Result<std::string> parse_registry(std::string_view text);
+// Host name of a registry without port and brackets.
+std::string registry_host(const std::string& registry);
 
 // The familiar form of a repository key: "library/nginx" becomes "nginx", others stay whole.
 std::string familiar_repository(std::string_view repository);

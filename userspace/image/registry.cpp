@@ -34,26 +34,21 @@ HttpAnswer broken(Errc code, std::string why) {
 
 }  // namespace
 
-// One thing to be read, across redirects and attempts.
-struct RegistryClient::Fetch {
-    std::string path;
-    std::vector<std::string> headers;
-    std::chrono::milliseconds timeout;
-    std::uint64_t max_bytes = 0;
-    std::function<Status()> restart;
-    BodySink sink;
-    std::string what;  // for people: "manifest latest"
-};
-
-RegistryClient::RegistryClient(Reference image, const RegistryOptions& options,
-                               std::stop_token stop, HttpClient http)
-    : image_(std::move(image)), options_(options), stop_(std::move(stop)), http_(std::move(http)) {
+RegistryClient::RegistryClient(RegistryPeer peer, const RegistryOptions& options,
+                               std::stop_token stop, HttpClient http, bool tls_only)
+    : peer_(std::move(peer)),
+      options_(options),
+      stop_(std::move(stop)),
+      http_(std::move(http)),
+      tls_only_(tls_only) {
 }
 
-Result<RegistryClient> RegistryClient::make(const Reference& image, const RegistryOptions& options,
+Result<RegistryClient> RegistryClient::make(RegistryPeer peer, const RegistryOptions& options,
                                             std::stop_token stop) {
-    RAIND_TRY(HttpClient http, HttpClient::make(options));
-    return RegistryClient(image, options, std::move(stop), std::move(http));
+    RAIND_TRY(ExtraAuthority authority, load_authority(options.authorities, peer.registry));
+    const bool tls_only = !authority.pem.empty();
+    RAIND_TRY(HttpClient http, HttpClient::make(options, std::move(authority)));
+    return RegistryClient(std::move(peer), options, std::move(stop), std::move(http), tls_only);
 }
 
 // Loopback registries mostly speak plain HTTP, but not all do: TLS is tried first. Elsewhere there
@@ -61,9 +56,9 @@ Result<RegistryClient> RegistryClient::make(const Reference& image, const Regist
 Status RegistryClient::choose_scheme() {
     if (!base_.empty())
         return {};
-    const bool hub = image_.registry() == kDefaultRegistry;
-    const std::string place = hub ? std::string(kDockerHubHost) : image_.registry();
-    if (!names_loopback(image_.host())) {
+    const bool hub = peer_.registry == kDefaultRegistry;
+    const std::string place = hub ? std::string(kDockerHubHost) : peer_.registry;
+    if (tls_only_ || !names_loopback(registry_host(peer_.registry))) {
         base_ = "https://" + place;
         return {};
     }
@@ -108,9 +103,13 @@ HttpAnswer RegistryClient::follow(const Fetch& what) {
                             .timeout = what.timeout,
                             .max_bytes = what.max_bytes,
                             .local_targets = local_targets(url)};
-        if (!token_.empty() && origin_of(url).value() == origin_of(base_).value())
-            request.headers.push_back("Authorization: Bearer " + token_);
+        const bool registry_itself = origin_of(url).value() == origin_of(base_).value();
+        if (registry_itself)
+            request.authorization = authorization_;
         HttpAnswer answer = http_.get(request, what.sink, stop_);
+        // Only the registry may ask for what is meant for it.
+        if (!registry_itself)
+            answer.challenges.clear();
         if (hop == 0)
             local_ = local_ || answer.was_local;
         if (answer.fault || !is_redirect(answer.status)) {
@@ -124,47 +123,6 @@ HttpAnswer RegistryClient::follow(const Fetch& what) {
         url = std::move(*next);
     }
     return broken(Errc::Unavailable, fmt::format("more than {} redirects", options_.max_redirects));
-}
-
-Status RegistryClient::authenticate(const HttpAnswer& refusal) {
-    const auto header = refusal.headers.find("www-authenticate");
-    if (header == refusal.headers.end())
-        return Error(Errc::Forbidden, "access refused");
-    RAIND_TRY(const AuthChallenge challenge, parse_challenge(header->second));
-    if (challenge.scheme != "bearer")
-        return Error(Errc::Unsupported,
-                     "the registry wants a user name and a password, which is "
-                     "not supported yet");
-    const auto realm = challenge.parameters.find("realm");
-    if (realm == challenge.parameters.end())
-        return Error(Errc::InvalidArgument, "the registry names no token server");
-    RAIND_TRY(const Origin origin, origin_of(realm->second).context("token server"));
-    if (origin.scheme != "https" && !base_.starts_with("http:"))
-        return Error(Errc::Forbidden, "the token server is not reached over HTTPS");
-    std::string url = realm->second;
-    url += url.find('?') == std::string::npos ? "?" : "&";
-    if (const auto service = challenge.parameters.find("service");
-        service != challenge.parameters.end())
-        url += "service=" + escape_query(service->second) + "&";
-    // What we want, not what the registry says that we want.
-    url += "scope=" + escape_query("repository:" + image_.path() + ":pull");
-    std::string body;
-    const auto gather = [&body](std::string_view bytes) {
-        body += bytes;
-        return Status{};
-    };
-    const HttpAnswer answer = http_.get({.url = url,
-                                         .headers = {},
-                                         .timeout = options_.document_timeout,
-                                         .max_bytes = options_.max_token_answer,
-                                         .local_targets = local_targets(url)},
-                                        gather, stop_);
-    if (answer.fault)
-        return Error(*answer.fault).context("token server");
-    if (answer.status != 200)
-        return Error(Errc::Forbidden, fmt::format("the token server answered {}", answer.status));
-    RAIND_TRY(token_, parse_token(body));
-    return {};
 }
 
 Status RegistryClient::wait_before_retry(int attempt, const HttpAnswer& answer) const {
@@ -189,10 +147,7 @@ Error RegistryClient::refusal(const Fetch& what, const HttpAnswer& answer) const
     if (answer.status == 404)
         return {Errc::NotFound, what.what + " not found"};
     if (answer.status == 401 || answer.status == 403)
-        return {Errc::Forbidden,
-                what.what +
-                    ": access refused; it does not exist or needs credentials, which are "
-                    "not supported yet"};
+        return not_logged_in("access refused").context(what.what);
     if (answer.status == 429)
         return {Errc::Unavailable, what.what + ": the registry limits the number of requests"};
     return {Errc::Unavailable,
@@ -201,26 +156,27 @@ Error RegistryClient::refusal(const Fetch& what, const HttpAnswer& answer) const
 
 Result<HttpAnswer> RegistryClient::fetch(const Fetch& what) {
     RAIND_CHECK(choose_scheme());
-    bool asked_for_token = false;
+    bool authenticated = false;
     for (int attempt = 0;;) {
         RAIND_CHECK(what.restart());
         HttpAnswer answer = follow(what);
         if (!answer.fault && answer.status >= 200 && answer.status < 300)
             return answer;
-        if (!answer.fault && answer.status == 401 && !asked_for_token) {
-            asked_for_token = true;
+        if (!answer.fault && answer.status == 401 && !authenticated) {
+            authenticated = true;
             RAIND_CHECK(authenticate(answer).context(what.what));
             continue;
         }
         if (!is_passing(answer) || attempt >= options_.retries)
             return refusal(what, answer);
         RAIND_CHECK(wait_before_retry(attempt++, answer));
+        authenticated = false;  // a token may run out between two attempts
     }
 }
 
 Result<FetchedManifest> RegistryClient::manifest(const std::string& name) {
     std::string bytes;
-    const Fetch what{.path = fmt::format("/v2/{}/manifests/{}", image_.path(), name),
+    const Fetch what{.path = fmt::format("/v2/{}/manifests/{}", peer_.path, name),
                      .headers = {"Accept: " + manifest_accept()},
                      .timeout = options_.document_timeout,
                      .max_bytes = options_.max_document,
@@ -247,7 +203,7 @@ Result<FetchedManifest> RegistryClient::manifest(const std::string& name) {
 }
 
 Status RegistryClient::blob(const Descriptor& blob, BlobTarget& target) {
-    const Fetch what{.path = fmt::format("/v2/{}/blobs/{}", image_.path(), blob.digest.str()),
+    const Fetch what{.path = fmt::format("/v2/{}/blobs/{}", peer_.path, blob.digest.str()),
                      .headers = {},
                      .timeout = options_.blob_timeout,
                      .max_bytes = std::numeric_limits<std::uint64_t>::max(),

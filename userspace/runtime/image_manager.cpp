@@ -174,4 +174,18 @@ Status ImageManager::remove(const std::string& text) {
     return {};
 }
 
+Result<std::string> ImageManager::login(const api::LoginRequest& request, std::stop_token stop) {
+    RAIND_TRY(std::string registry, image::parse_registry(request.registry));
+    RAIND_CHECK(
+        files_.login(registry, {.user = request.username, .password = request.password}, stop));
+    log::info("registry {}: logged in", registry);
+    return registry;
+}
+
+Result<api::LogoutResult> ImageManager::logout(const std::string& text) {
+    RAIND_TRY(std::string registry, image::parse_registry(text));
+    RAIND_TRY(const bool removed, files_.logout(registry));
+    return api::LogoutResult{.registry = std::move(registry), .removed = removed};
+}
+
 }  // namespace raind::runtime

@@ -23,6 +23,8 @@ class ImageManager final : public core::ImageService, public ImageSource {
     Status pull(const api::ImageRequest& request, std::stop_token stop) override;
     Status remove(const std::string& image) override;
     Result<api::ImageInfo> status(const std::string& image) override;
+    Result<std::string> login(const api::LoginRequest& request, std::stop_token stop) override;
+    Result<api::LogoutResult> logout(const std::string& registry) override;
 
     Result<UsableImage> ensure(const std::string& reference) override;
     Result<ImageDefaults> defaults(const core::ContainerRecord& container) override;

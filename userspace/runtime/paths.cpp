@@ -3,7 +3,8 @@
 namespace raind::runtime {
 
 Status Paths::make() const {
-    for (const auto& open : {config(), logs(), run(), certificates(), images()})
+    for (const auto& open :
+         {config(), logs(), run(), certificates(), images(), registry_authorities()})
         RAIND_CHECK(make_dirs(open, 0755));
     for (const auto& closed :
          {store(), containers(), volumes(), droplet_state(), config() / "log"}) {

@@ -18,6 +18,8 @@ class Paths {
     stdfs::path apparmor_stamp() const { return run() / "apparmor.sha256"; }
     stdfs::path certificates() const { return config() / "cert"; }
     stdfs::path images() const { return config() / "image"; }
+    stdfs::path registry_logins() const { return config() / "registry" / "credentials.json"; }
+    stdfs::path registry_authorities() const { return config() / "certs.d"; }
     stdfs::path containers() const { return config() / "container"; }
     stdfs::path container(const std::string& id) const { return containers() / id; }
     stdfs::path volumes() const { return config() / "volume"; }

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "raind/secret.h"
+
 namespace raind::api {
 
 inline constexpr const char* kDefaultHost = "127.0.0.1";
@@ -153,6 +155,18 @@ struct ImageInfo {
     std::vector<std::string> repo_tags = {};     // repoTags; null for a digest reference
     std::vector<std::string> repo_digests = {};  // repoDigests
     std::string user = {};
+};
+
+// POST /v1/registries. The answer has the registry and the user.
+struct LoginRequest {
+    std::string registry;  // HOST[:PORT]; empty: docker.io
+    std::string username;
+    Secret password;
+};
+// DELETE /v1/registries/{registry}
+struct LogoutResult {
+    std::string registry;
+    bool removed = false;  // false: there was no login
 };
 
 // POST /v1/policies

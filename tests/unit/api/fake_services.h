@@ -125,6 +125,16 @@ class FakeImages : public core::ImageService {
             return Error(Errc::NotFound, "image: " + image + " not found");
         return api::ImageInfo{"library/busybox", "1", "2026-01-01T00:00:00Z", "sha256:0", 3};
     }
+    Result<std::string> login(const api::LoginRequest& request, std::stop_token) override {
+        ++changes_;
+        if (request.password.reveal() != "right")
+            return Error(Errc::Forbidden, "registry r.test: wrong");
+        return std::string("r.test");
+    }
+    Result<api::LogoutResult> logout(const std::string& registry) override {
+        ++changes_;
+        return api::LogoutResult{registry, true};
+    }
 
   private:
     Counter& changes_;

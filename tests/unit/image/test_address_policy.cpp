@@ -47,7 +47,7 @@ TEST_CASE("addresses: of a socket") {
 }
 
 TEST_CASE("connections: refused before anything is sent") {
-    auto client = HttpClient::make({}).value();
+    auto client = HttpClient::make({}, {}).value();
     const auto fault = [&](const char* url, LocalTargets targets) {
         auto answer = client.get({.url = url,
                                   .headers = {},

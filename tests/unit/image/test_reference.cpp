@@ -63,12 +63,12 @@ TEST_CASE("reference: digests") {
     REQUIRE(both.has_value());
     CHECK(both->tag() == "tag");
     CHECK(both->reference() == "sha256:" + kHex);
-    CHECK(both->host() == "host");
+    CHECK(raind::image::registry_host(both->registry()) == "host");
     const auto only = Reference::parse("nginx@sha256:" + kHex);
     REQUIRE(only.has_value());
     CHECK(only->tag().empty());
     CHECK(only->familiar() == "nginx@sha256:" + kHex);
-    CHECK(Reference::parse("[::1]:5000/a")->host() == "::1");
+    CHECK(raind::image::registry_host(Reference::parse("[::1]:5000/a")->registry()) == "::1");
 }
 
 TEST_CASE("reference: errors name what is wrong") {
