@@ -246,7 +246,7 @@ class Credentials(FaultCase):
 
     def test_basic_that_is_refused(self):
         self.challenge('Basic realm="test"')
-        error = self.refused(self.name, status=403, says="'tester'", **self.logins())
+        error = self.refused(self.name, status=403, says="does not accept user name or password of 'tester'", **self.logins())
         self.assertNotIn("s3cret", error)
         self.assertEqual(self.registry.count("manifest"), 2)
 

@@ -210,6 +210,7 @@ std::string HttpClient::certificate_fault(const HttpRequest& request,
     curl_easy_getinfo(handle_->curl, CURLINFO_SSL_VERIFYRESULT, &verified);
     switch (verified) {
         case X509_V_OK:
+        case X509_V_ERR_UNSPECIFIED:  // the chain is good, libcurl had not said so yet
             return fmt::format(
                 "the certificate of {} is for another name; use a name that it is made out to",
                 peer);

@@ -146,6 +146,9 @@ Error RegistryClient::refusal(const Fetch& what, const HttpAnswer& answer) const
         return Error(*answer.fault).context(what.what);
     if (answer.status == 404)
         return {Errc::NotFound, what.what + " not found"};
+    if (answer.status == 401 && !answer.challenges.empty() &&
+        authorization_.reveal().starts_with("Basic "))
+        return password_refused("the registry").context(what.what);
     if (answer.status == 401 || answer.status == 403)
         return not_logged_in("access refused").context(what.what);
     if (answer.status == 429)

@@ -78,6 +78,7 @@ class RegistryClient {
     Status take_token(const AuthChallenge& challenge);
     bool may_know_credentials(const Origin& token_server) const;
     Error not_logged_in(std::string why) const;
+    Error password_refused(std::string_view by) const;
     Status wait_before_retry(int attempt, const HttpAnswer& answer) const;
     Error refusal(const Fetch& what, const HttpAnswer& answer) const;
     LocalTargets local_targets(const std::string& url) const;

@@ -35,6 +35,11 @@ Error RegistryClient::not_logged_in(std::string why) const {
     return {Errc::Forbidden, std::move(why)};
 }
 
+Error RegistryClient::password_refused(std::string_view by) const {
+    return {Errc::Forbidden, fmt::format("{} does not accept user name or password of '{}'", by,
+                                         peer_.credentials->user)};
+}
+
 Status RegistryClient::authenticate(const HttpAnswer& refusal) {
     if (refusal.challenges.empty())
         return not_logged_in("access refused");
@@ -48,9 +53,7 @@ Status RegistryClient::authenticate(const HttpAnswer& refusal) {
     if (!peer_.credentials)
         return not_logged_in("the registry asks for a user name and a password");
     if (!authorization_.empty())
-        return Error(Errc::Forbidden,
-                     fmt::format("the registry does not accept user name or password of '{}'",
-                                 peer_.credentials->user));
+        return password_refused("the registry");
     authorization_ = basic_authorization(*peer_.credentials);
     return {};
 }
@@ -99,9 +102,7 @@ Status RegistryClient::take_token(const AuthChallenge& challenge) {
     if (answer.fault)
         return Error(*answer.fault).context("token server");
     if (answer.status == 401 && peer_.credentials)
-        return Error(Errc::Forbidden,
-                     fmt::format("the token server does not accept user name or password of '{}'",
-                                 peer_.credentials->user));
+        return password_refused("the token server");
     if (answer.status == 401 || answer.status == 403)
         return not_logged_in(fmt::format("the token server answered {}", answer.status));
     if (answer.status != 200)
