@@ -50,7 +50,7 @@ class Help:
             names = re.findall(r"(?<![\w-])--?[\w-]+", left)
             value = bool(re.sub(r"(?<![\w-])--?[\w-]+", "", left).strip(" ,"))
             self.options.update({name: value for name in names})
-        elif part in ("commands", "groups"):
+        elif part in ("commands", "groups", "commands without a group"):
             self.commands.add(left.split()[0])
         elif part == "aliases":
             self.aliases |= set(left.split(", "))
