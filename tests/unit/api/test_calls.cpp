@@ -64,7 +64,7 @@ constexpr PublishedCall kPublished[] = {
     {"POST", "/v1/registries", R"({"registry":"R.test","username":"u","password":"right"})", 200,
      R"({"status":"success","message":"login completed","data":{"registry":"r.test","username":"u"}})"},
     {"POST", "/v1/registries", R"({"registry":"r.test","username":"u","password":"hunter2"})", 403,
-     R"({"status":"fail","code":"forbidden","message":"login failed: registry r.test: wrong","data":{)"},
+     R"({"status":"fail","code":"forbidden","message":"login failed: registry r.test: wrong")"},
     {"POST", "/v1/registries", R"({"username":"u","password":hunter2})", 400,
      R"({"status":"fail","code":"invalid_argument","message":"invalid json: the body is not valid JSON")"},
     {"POST", "/v1/registries", R"({"username":"u"})", 400,
