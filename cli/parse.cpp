@@ -103,8 +103,12 @@ Outcome<void> check_values(const Slot& slot) {
     for (const std::string& value : slot.values) {
         if (slot.spec->kind == OptionKind::Value && value.empty())
             return usage_error(fmt::format("{} is empty", name));
-        if (valid_utf8(value) != value)
-            return not_utf8(name, value);
+        if (valid_utf8(value) == value)
+            continue;
+        // A secret is not shown, whatever is wrong with it.
+        if (slot.spec->metavar == "PASSWORD")
+            return usage_error(fmt::format("{} is not UTF-8", name));
+        return not_utf8(name, value);
     }
     return {};
 }
