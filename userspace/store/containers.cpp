@@ -1,5 +1,6 @@
 #include "userspace/store/containers.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "userspace/store/rows.h"
@@ -56,6 +57,17 @@ Status read_content(const SqliteStmt& row, ContainerRecord& out) {
     RAIND_TRY(out.process, string_list(row.text(14)));
     RAIND_TRY(out.options, container_options(row.text(15)));
     return read_place(row, out);
+}
+
+// Names the containers that a prefix fits, so that the caller can choose.
+Error ambiguous(const std::string& prefix, const std::vector<ContainerRecord>& found) {
+    constexpr std::size_t kNamed = 5;
+    std::string text = fmt::format("container: {} fits several ids: ", prefix);
+    for (std::size_t i = 0; i < std::min(kNamed, found.size()); ++i)
+        text += fmt::format("{}{} ({})", i == 0 ? "" : ", ", found[i].id, found[i].name);
+    if (found.size() > kNamed)
+        text += fmt::format(" and {} more", found.size() - kNamed);
+    return Error(Errc::Conflict, std::move(text));
 }
 
 }  // namespace
@@ -149,11 +161,12 @@ Result<ContainerRecord> ContainerStore::resolve(const std::string& reference) {
     if (named)
         return *std::move(named);
     if (!reference.empty()) {
-        RAIND_TRY(auto found, select("WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2", reference));
+        RAIND_TRY(auto found,
+                  select("WHERE substr(id, 1, length(?1)) = ?1 ORDER BY uid", reference));
         if (found.size() == 1)
             return std::move(found.front());
         if (found.size() > 1)
-            return Error(Errc::Conflict, "container: " + reference + " fits several ids");
+            return ambiguous(reference, found);
     }
     return Error(Errc::NotFound, "container: " + reference + " not found");
 }

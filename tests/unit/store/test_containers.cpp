@@ -128,6 +128,13 @@ TEST_CASE("a reference is a name, an id or a prefix of one id, names first") {
     CHECK(containers.resolve("%").error().code() == Errc::NotFound);
     CHECK(containers.resolve("absent").error().message() == "container: absent not found");
     CHECK(containers.find_by_name("name-2")->has_value());
+    CHECK(containers.resolve("01kx0000").error().message() ==
+          "container: 01kx0000 fits several ids: 01kx00000001 (name-1), 01kx00000002 (name-2), "
+          "01kx00000003 (01kx00000001)");
+    for (int number = 4; number <= 8; ++number)
+        REQUIRE(containers.insert(test::container(number)).has_value());
+    const std::string many = containers.resolve("01kx").error().message();
+    CHECK(many.ends_with("01kx00000004 (name-4), 01kx00000005 (name-5) and 3 more"));
     CHECK_FALSE(containers.find_by_name("absent")->has_value());
 }
 
