@@ -151,14 +151,25 @@ Result<UniqueFd> Droplet::request(const stdfs::path& bundle, const Json& request
     if (!socket)
         return os_error("socket");
     // sun_path holds 108 bytes; the folder's descriptor keeps long roots within it.
-    RAIND_TRY(const UniqueFd folder, open_file(bundle, O_PATH | O_DIRECTORY));
+    // The shim takes its socket with it, and the bundle goes with the container.
+    const auto gone = [&bundle] {
+        return Error(Errc::Conflict,
+                     fmt::format("container: {} is not running", bundle.filename().string()));
+    };
+    auto opened = open_file(bundle, O_PATH | O_DIRECTORY);
+    if (!opened && opened.error().code() == Errc::NotFound)
+        return gone();
+    RAIND_TRY(const UniqueFd folder, std::move(opened));
     sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
     const std::string path = fmt::format("/proc/self/fd/{}/shim.sock", folder.get());
     path.copy(address.sun_path, sizeof address.sun_path - 1);
-    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        if (errno == ENOENT || errno == ECONNREFUSED)
+            return gone();
         return Error(Errc::Conflict,
                      fmt::format("the container's shim does not answer: {}", std::strerror(errno)),
                      errno);
+    }
     RAIND_CHECK(write_all(socket.get(), dump_json(request) + "\n"));
     RAIND_TRY(const std::string line, read_line(socket.get(), Clock::now() + kCommandLimit));
     RAIND_TRY(const Json answer, parse_json(line));

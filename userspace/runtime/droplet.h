@@ -46,7 +46,8 @@ class Droplet {
     Status remove(const std::string& id) const;
     Result<std::vector<std::string>> list() const;
 
-    // A connected shim.sock after the handshake of one request (raind/shim_protocol.h).
+    // A connected shim.sock after the handshake of one request (raind/shim_protocol.h). Conflict
+    // when the container has ended in the meantime and nobody listens there.
     Result<UniqueFd> request(const stdfs::path& bundle, const nlohmann::json& request) const;
     Status signal(const stdfs::path& bundle, const std::string& name) const;
 
