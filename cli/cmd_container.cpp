@@ -1,6 +1,7 @@
 // raind container: everything but exec and logs, which are in cmd_container_io.cpp.
 #include <algorithm>
 #include <fmt/format.h>
+#include <optional>
 #include <unistd.h>
 
 #include "raind/api/codec.h"
@@ -9,6 +10,7 @@
 #include "cli/container_io.h"
 #include "cli/container_options.h"
 #include "cli/container_view.h"
+#include "cli/stop_on_signal.h"
 #include "cli/text.h"
 #include "userspace/common/json.h"
 
@@ -18,7 +20,6 @@ namespace {
 
 // Creating may pull the image first, starting fill a volume, removing delete a large tree.
 constexpr std::chrono::seconds kWorkPatience{1800};
-constexpr std::chrono::seconds kStopPatience{60};
 // A container may run for as long as it likes.
 constexpr std::chrono::seconds kWaitPatience{365L * 24 * 3600};
 
@@ -60,9 +61,11 @@ Outcome<Json> start(Context& context, const std::string& container, const std::s
     return action(context, container, "start", Json{{"tty", false}}, attempt);
 }
 
-// Waits until the container has ended, removes it, and gives its exit code.
-Outcome<int> wait_and_remove(Context& context, const std::string& id) {
+// Waits until the container has ended and the daemon has removed it; gives its exit code.
+Outcome<int> wait_for_end(Context& context, const std::string& id,
+                          const SignalForwarding& signals) {
     RAIND_TRY(ApiClient* const api, context.api());
+    const StopOnSignal stop_on_signal(api->endpoint(), id, signals);
     const std::string attempt = fmt::format("wait for container {}", in_quotes(id));
     RAIND_TRY(const Json data, api->call({.method = "GET",
                                           .target = container_target(id, "/wait"),
@@ -71,8 +74,6 @@ Outcome<int> wait_and_remove(Context& context, const std::string& id) {
     auto ended = api::decode<api::WaitResult>(data);
     if (!ended)
         return not_understood(attempt, ended.error().message());
-    RAIND_TRY(const Json removed, action(context, id, "delete", Json(),
-                                         fmt::format("remove container {}", in_quotes(id))));
     if (!context.json())
         context.print_line(fmt::format("container: {} removed", id));
     return ended->exit_code & 0xff;
@@ -83,9 +84,13 @@ Outcome<int> run_run(Context& context, const Parsed& parsed) {
     RAIND_TRY(api::CreateContainerRequest request, create_request(parsed, attempt));
     const bool detach = parsed.flag("detach");
     const bool remove = parsed.flag("rm");
-    // Nobody waits for a detached container: the daemon removes it.
-    request.auto_remove = remove && detach;
+    // By the daemon also when this command waits: it may be killed before the end.
+    request.auto_remove = remove;
     RAIND_TRY(const std::string id, create(context, request, attempt));
+    // From the start on a signal is for the container that this command waits for.
+    std::optional<SignalForwarding> signals;
+    if (remove && !detach)
+        signals.emplace();
     auto started = start(context, id, fmt::format("start container {}", in_quotes(id)));
     if (!started) {
         if (remove) {
@@ -99,7 +104,7 @@ Outcome<int> run_run(Context& context, const Parsed& parsed) {
     else
         context.print_line(detach ? id : fmt::format("container: {} started", id));
     RAIND_CHECK(context.flush());
-    return remove && !detach ? wait_and_remove(context, id) : Outcome<int>(kExitDone);
+    return signals ? wait_for_end(context, id, *signals) : Outcome<int>(kExitDone);
 }
 
 Outcome<int> run_start(Context& context, const Parsed& parsed) {

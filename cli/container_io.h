@@ -1,12 +1,16 @@
-// What the two translation units of `raind container` share.
+// What the translation units of `raind container` share.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
 
 namespace raind::cli {
+
+// The daemon answers a stop when the container has ended.
+inline constexpr std::chrono::seconds kStopPatience{60};
 
 // "/v1/containers/NAME" and what follows.
 std::string container_target(const std::string& container, const std::string& rest);

@@ -1,4 +1,5 @@
 // Start, stop, kill, remove, wait, and the end of a container.
+#include <algorithm>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
@@ -168,9 +169,8 @@ Status ContainerManager::finish_exit(Record& record) {
     }
     RAIND_CHECK(deps_.store.containers().update(record));
     if (record.options.auto_remove) {
-        RAIND_TRY(const std::int64_t operation,
-                  deps_.store.operations().begin("container.remove", record.id, "{}"));
-        RAIND_CHECK(erase(record, operation));
+        remember_end(record);
+        return remove_locked(record);
     }
     notify();
     return {};
@@ -250,24 +250,63 @@ Status ContainerManager::remove(const std::string& container) {
     RAIND_TRY(record, deps_.store.containers().resolve(record.id));
     if (record.state == ContainerState::Running)
         return wrong_state("delete", record.state);
-    RAIND_TRY(const std::int64_t operation,
-              deps_.store.operations().begin("container.remove", record.id, "{}"));
+    return remove_locked(record);
+}
+
+Status ContainerManager::remove_locked(Record& record) {
+    // A removal that failed left its operation; the next attempt goes on with that one.
+    RAIND_TRY(const auto pending, deps_.store.operations().pending());
+    const auto left = std::ranges::find_if(pending, [&record](const auto& operation) {
+        return operation.kind == "container.remove" && operation.object == record.id;
+    });
+    std::int64_t operation = 0;
+    if (left != pending.end()) {
+        operation = left->id;
+    } else {
+        RAIND_TRY(operation, deps_.store.operations().begin("container.remove", record.id, "{}"));
+    }
     RAIND_CHECK(erase(record, operation));
     notify();
     return {};
 }
 
+void ContainerManager::remember_end(const Record& record) {
+    constexpr std::size_t kRemembered = 1024;
+    const std::lock_guard lock(state_mutex_);
+    ends_.emplace_back(record.id, api::WaitResult{record.exit_code, record.reason});
+    if (ends_.size() > kRemembered)
+        ends_.pop_front();
+}
+
+std::optional<api::WaitResult> ContainerManager::remembered_end(const std::string& id) {
+    const std::lock_guard lock(state_mutex_);
+    const auto found = std::ranges::find(ends_, id, [](const auto& end) { return end.first; });
+    return found == ends_.end() ? std::nullopt : std::optional(found->second);
+}
+
 Result<api::WaitResult> ContainerManager::wait(const std::string& container, std::stop_token stop) {
-    RAIND_TRY(const Record first, deps_.store.containers().resolve(container));
+    auto resolved = deps_.store.containers().resolve(container);
+    if (!resolved && resolved.error().code() == Errc::NotFound) {
+        // It may have ended and gone before the caller could ask.
+        if (auto end = remembered_end(container))
+            return *std::move(end);
+    }
+    RAIND_TRY(const Record first, std::move(resolved));
     while (!stop.stop_requested()) {
         std::unique_lock lock(state_mutex_);
         const std::uint64_t seen = version_;
         lock.unlock();
         RAIND_TRY(const auto record, deps_.store.containers().find(first.id));
-        if (!record)  // removed at its end
-            return api::WaitResult{.exit_code = first.exit_code, .reason = "removed"};
-        if (record->state == ContainerState::Stopped)
+        if (!record)
+            return remembered_end(first.id).value_or(
+                api::WaitResult{.exit_code = first.exit_code, .reason = "removed"});
+        if (record->state == ContainerState::Stopped) {
+            // Whoever noticed the end removes it under this lock: the name is free afterwards.
+            if (record->options.auto_remove) {
+                const auto removed = locks_.lock(first.id);
+            }
             return api::WaitResult{.exit_code = record->exit_code, .reason = record->reason};
+        }
         lock.lock();
         state_changed_.wait(lock, stop, [&] { return version_ != seen; });
     }

@@ -9,11 +9,13 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -99,10 +101,14 @@ class ContainerManager final : public core::ContainerService {
     // From here on the caller holds the container's lock.
     Status stop_locked(Record& record);
     Status finish_exit(Record& record);
+    Status remove_locked(Record& record);
     Supervisor::Handled on_shim_end(const std::string& id);
     Status supervise(const Record& record);
     Result<bool> wait_shim(const Record& record, std::chrono::milliseconds limit) const;
     void notify();
+    // The end of a container is known to who waits for it even when its record is gone already.
+    void remember_end(const Record& record);
+    std::optional<api::WaitResult> remembered_end(const std::string& id);
 
     Status recover_operations();
     Status recover_container(Record& record, const std::string& boot);
@@ -120,10 +126,11 @@ class ContainerManager final : public core::ContainerService {
     ContainerDeps deps_;
     KeyedMutex locks_;
     std::mutex reserve_mutex_;  // choices and their transaction
-    std::mutex state_mutex_;    // guards version_, with state_changed_
+    std::mutex state_mutex_;    // guards version_, with state_changed_, and ends_
     std::condition_variable_any state_changed_;
     std::uint64_t version_ = 0;
-    std::mutex exec_mutex_;  // guards execs_
+    std::deque<std::pair<std::string, api::WaitResult>> ends_;  // of removed ones, the newest last
+    std::mutex exec_mutex_;                                     // guards execs_
     std::map<std::string, PendingExec> execs_;
     std::unique_ptr<Supervisor> supervisor_;
 };

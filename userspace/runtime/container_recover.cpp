@@ -22,6 +22,11 @@ Result<std::vector<std::string>> made_volumes(const core::OperationRecord& opera
     return reader.strings("volumes");
 }
 
+// Ended, to be removed at its end, and still there: the removal failed or was interrupted.
+bool is_leftover(const core::ContainerRecord& record) {
+    return record.state == ContainerState::Stopped && record.options.auto_remove;
+}
+
 }  // namespace
 
 Status ContainerManager::recover() {
@@ -34,7 +39,12 @@ Status ContainerManager::recover() {
         // is, and the keeper tries again.
         if (auto taken = recover_container(record, boot); !taken)
             log::error("container {}: {}", record.id, taken.error().message());
-        RAIND_TRY(const auto now, deps_.store.containers().find(record.id));
+        RAIND_TRY(auto now, deps_.store.containers().find(record.id));
+        if (now && is_leftover(*now)) {
+            if (auto removed = remove_locked(*now); !removed)
+                log::error("container {}: {}", record.id, removed.error().message());
+            RAIND_TRY(now, deps_.store.containers().find(record.id));
+        }
         if (now)
             kept.push_back(*now);
     }
@@ -146,6 +156,10 @@ void ContainerManager::watch_containers() {
         Record& record = **now;
         const bool attached =
             record.state == ContainerState::Running || record.state == ContainerState::Created;
+        if (is_leftover(record)) {
+            if (auto removed = remove_locked(record); !removed)
+                log::error("container {}: {}", record.id, removed.error().message());
+        }
         if (!attached)
             continue;
         if (!is_alive(record.shim_pid, record.shim_start)) {
