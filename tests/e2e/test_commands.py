@@ -52,19 +52,19 @@ class Commands(Suite):
 
     def case_a_signal_stops_and_removes(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            process = self.start("stopped", "sh", "-c", "trap 'exit 42' TERM; while :; do sleep 0.1; done")
-            time.sleep(0.5)  # for the trap
+            process = self.start("stopped", "sh", "-c", "trap 'exit 42' TERM; echo ready; while :; do sleep 0.1; done")
+            wait_until("the trap is set", lambda: "ready" in self.lab.raind("container", "logs", "stopped").stdout)
             process.send_signal(number)
             out, errors = process.communicate(timeout=limit(30))
             expect((process.returncode, errors) == (42, ""), f"{process.returncode} {out} {errors}")
             expect(self.names() == [], f"left: {self.names()}")
 
     def case_the_command_is_killed_and_the_container_goes_at_its_end(self):
-        process = self.start("orphan", "sleep", "3")
+        process = self.start("orphan", "sleep", "8")
         process.kill()
         process.communicate()
         expect(self.names() == ["orphan"], "it does not outlive its command")
-        wait_until("the container is removed", lambda: self.names() == [], 20)
+        wait_until("the container is removed", lambda: self.names() == [], 30)
 
     def case_the_daemon_is_killed_and_the_next_one_removes(self):
         process = self.start("between", "sleep", "1")
