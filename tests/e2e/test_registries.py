@@ -23,6 +23,7 @@ import image_builder  # noqa: E402  (its folder is in the path by way of lab)
 
 WRONG = "wr0ng-passw0rd"
 LAYERS = 6
+LARGE = 25 << 20  # bytes of a layer, four of them; nothing packs them
 
 
 class Registries(Suite):
@@ -39,7 +40,8 @@ class Registries(Suite):
         layout = image_builder.Layout(self.lab.dir / "layout")
         layout.tag("1", layout.image([image_builder.Layer().file("a", "1")]))
         layout.tag("many", layout.image([image_builder.Layer().file(f"f{i}", os.urandom(3 << 20)) for i in range(LAYERS)]))
-        for tag in ("1", "many"):
+        layout.tag("large", layout.image([image_builder.Layer().file(f"f{i}", os.urandom(LARGE)) for i in range(4)]))
+        for tag in ("1", "many", "large"):
             self.plain.push(f"{layout.directory}:{tag}", f"team/app:{tag}")
         self.etc = self.lab.root / "etc/raind"
         self.logins = self.etc / "registry/credentials.json"
@@ -218,6 +220,51 @@ class Registries(Suite):
         audit = [json.loads(line) for line in (self.lab.root / "var/log/raind/raind_audit.jsonl").read_text().splitlines()]
         logins = [entry for entry in audit if "registry.login" in json.dumps(entry)]
         expect(len(logins) > 5 and any(self.user in json.dumps(entry) for entry in logins), "logins are not in the audit log")
+
+    def high_water(self):
+        """The most memory that the daemon ever had, in bytes."""
+        status = pathlib.Path(f"/proc/{self.lab.daemon.pid}/status").read_text()
+        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))) << 10
+
+    def case_a_hundred_megabytes(self):
+        self.forget_images()
+        self.lab.stop_daemon()
+        self.lab.start()
+        self.pull(self.plain)
+        before, began = self.high_water(), time.monotonic()
+        self.pull(self.plain, "large")
+        grown, seconds = self.high_water() - before, time.monotonic() - began
+        print(f"  100 MB: {seconds:.1f} s, the daemon's memory grew by {grown >> 10} KiB", flush=True)
+        expect(grown < LARGE // 4, f"the daemon's memory grew by {grown} bytes")
+        expect(seconds < limit(90), f"{seconds:.1f} s")
+        shown = json.loads(self.lab.raind("image", "ls", "--format", "json").stdout.splitlines()[-1])
+        sizes = [path.stat().st_size for path in (self.etc / "image/layers").rglob("f*") if path.is_file()]
+        expect(sizes.count(LARGE) == 4, f"{shown} {sizes}")
+
+    def case_killed_in_the_middle(self):
+        self.forget_images()
+        blobs, kept = self.etc / "image/blobs/sha256", self.etc / "image/kept"
+        image = f"{self.plain.address}/team/app:large"
+        process = subprocess.Popen([BIN / "raind", "--root", self.lab.root, "image", "pull", image],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until("a first layer is there", lambda: list(blobs.iterdir()), 60, 0.005)
+        self.lab.kill_daemon()
+        expect(process.wait(timeout=limit(60)) != 0, "the pull was over before the daemon was killed")
+        complete = {path.name for path in blobs.iterdir()}
+        self.lab.start()
+        expect(image not in self.lab.raind("image", "ls").stdout, "half an image is listed")
+        expect({path.name for path in kept.iterdir()} == complete, f"{complete} were complete")
+        expect(not list(blobs.iterdir()) and not list((self.etc / "image/tmp").iterdir()), "more is left")
+        # They are taken, not fetched: the registry does not have them any more.
+        gone = [self.plain.blob_path(name) for name in complete]
+        for path in gone:
+            path.rename(path.with_suffix(".away"))
+        try:
+            self.pull(self.plain, "large")
+        finally:
+            for path in gone:
+                path.with_suffix(".away").rename(path)
+        expect(not list(kept.iterdir()), "kept although an image has it")
 
     def case_damaged_store(self):
         whole = self.logins.read_text()

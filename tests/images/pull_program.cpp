@@ -2,7 +2,7 @@
 //   pull ROOT REFERENCE [ARCH] | image ROOT REFERENCE DIGEST | collect ROOT [DIGEST...]
 //   recover ROOT [DIGEST...] | forget ROOT REFERENCE | keep ROOT [REFERENCE...]
 // Options in the environment: PULL_RETRIES, PULL_LOW_SPEED_SECONDS, PULL_MAX_LAYER,
-// PULL_AUTHORITIES (folder), PULL_LOGINS (file).
+// PULL_AUTHORITIES (folder), PULL_LOGINS (file), PULL_KEEP_SECONDS, PULL_KEEP_BYTES.
 #include <cstdio>
 #include <cstdlib>
 #include <span>
@@ -42,6 +42,10 @@ StoreOptions options_for(const char* root) {
         options.registry.low_speed_time = std::chrono::seconds(std::atoi(seconds));
     if (const char* bytes = std::getenv("PULL_MAX_LAYER"))
         options.registry.max_layer_bytes = std::strtoull(bytes, nullptr, 10);
+    if (const char* seconds = std::getenv("PULL_KEEP_SECONDS"))
+        options.keep.age = std::chrono::seconds(std::atoi(seconds));
+    if (const char* bytes = std::getenv("PULL_KEEP_BYTES"))
+        options.keep.bytes = std::strtoull(bytes, nullptr, 10);
     if (const char* folder = std::getenv("PULL_AUTHORITIES"))
         options.registry.authorities = folder;
     if (const char* file = std::getenv("PULL_LOGINS"))

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import subprocess
+import threading
 import time
 
 import pull_case
@@ -12,6 +13,7 @@ from authority import Authority
 from fault_registry import MANIFEST, FaultRegistry
 from image_builder import Layer, Layout
 from pull_case import PullCase
+from slow import limit
 
 
 BASIC = "Basic " + base64.b64encode(b"tester:s3cret:with:colons").decode()
@@ -113,6 +115,103 @@ class Passing(FaultCase):
         begin = time.monotonic()
         self.refused(self.name, status=502, says="layer 1 of 1", PULL_LOW_SPEED_SECONDS="2")
         self.assertLess(time.monotonic() - begin, 12)
+
+
+class Kept(FaultCase):
+    """What a pull that failed had completed is not fetched again."""
+    def setUp(self):
+        super().setUp()
+        layers = [Layer().file(f"f{i}", os.urandom(200_000)) for i in range(3)]
+        self.registry.tags["v1"] = self.layout.image(layers)["digest"]
+        manifest = json.loads((self.layout.directory / "blobs/sha256" /
+                               self.registry.tags["v1"].removeprefix("sha256:")).read_bytes())
+        self.layers = [layer["digest"] for layer in manifest["layers"]]
+        self.folder = self.root / "kept"
+
+    def kept(self):
+        return sorted(f"sha256:{path.name}" for path in self.folder.iterdir())
+
+    def cut_at(self, number, action=cut, **environment):
+        """A pull that fails in this layer."""
+        self.registry.rules["blob"] = lambda handler, name: name == self.layers[number] and action(handler, name)
+        self.refused(self.name, status=502, says=f"layer {number + 1} of 3", **{"PULL_RETRIES": "0", **environment})
+        self.registry.rules.clear()
+
+    def fetched(self):
+        """The layers that a pull asks the registry for; it succeeds."""
+        self.registry.requests.clear()
+        image = self.pull(self.name)
+        self.assertEqual(len(image["layers"]), 3)
+        return [name for kind, name, _ in self.registry.requests if kind == "blob" and name in self.layers]
+
+    def test_cut_in_the_second_layer(self):
+        self.cut_at(1)
+        self.assertEqual(self.kept(), self.layers[:1])
+        self.assertEqual(self.command("image", self.name, self.registry.tags["v1"])["status"], 404)
+        self.assertEqual(self.fetched(), self.layers[1:])
+        self.assertEqual(self.kept(), [])
+
+    def test_it_fails_again_and_again(self):
+        for number in range(3):
+            self.cut_at(number)
+            self.assertEqual(self.kept(), sorted(self.layers[:number]))
+        self.assertEqual(self.fetched(), self.layers[2:])
+
+    def test_damaged_while_it_was_kept(self):
+        self.cut_at(2)
+        path = self.folder / self.layers[0].removeprefix("sha256:")
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+        self.assertEqual(self.fetched(), [self.layers[0], self.layers[2]])
+        self.assertEqual(self.kept(), [])
+
+    def test_bounded_by_size_and_age(self):
+        self.cut_at(2, PULL_KEEP_BYTES="300000")
+        self.assertEqual(len(self.kept()), 1)
+        self.cut_at(2, PULL_KEEP_BYTES="10")
+        self.assertEqual(self.kept(), [])
+        self.cut_at(2)
+        for path in self.folder.iterdir():
+            os.utime(path, (time.time() - 23 * 3600,) * 2)
+        self.command("recover")
+        self.assertEqual(len(self.kept()), 2)
+        for when in (time.time() - 25 * 3600, time.time() + 25 * 3600):
+            for path in self.folder.iterdir():
+                os.utime(path, (when, when))
+            self.command("recover")
+            self.assertEqual(self.kept(), [])
+            self.cut_at(2)
+
+    def test_refused_content_is_not_kept(self):
+        def lie(handler, name):
+            handler.answer(200, handler.blob_bytes(name)[:-1] + b"?")
+            return True
+        self.registry.rules["blob"] = lambda handler, name: name == self.layers[1] and lie(handler, name)
+        self.refused(self.name, status=400, says="does not match its digest")
+        self.assertEqual(self.kept(), [])
+
+    def test_killed_in_the_second_layer(self):
+        reached = threading.Event()
+
+        def stall(handler, name):
+            handler.send_response(200)
+            handler.send_header("Content-Length", "200000")
+            handler.end_headers()
+            handler.wfile.write(handler.blob_bytes(name)[:1000])
+            handler.wfile.flush()
+            reached.set()
+            time.sleep(3)
+            handler.close_connection = True
+            return True
+        self.registry.rules["blob"] = lambda handler, name: name == self.layers[1] and stall(handler, name)
+        process = subprocess.Popen([pull_case.PROGRAM, "pull", self.root, self.name], stdout=subprocess.DEVNULL)
+        self.assertTrue(reached.wait(limit(30)))
+        process.kill()
+        process.wait()
+        self.registry.rules.clear()
+        self.assertEqual(self.command("recover"), {})
+        self.assertEqual(self.kept(), self.layers[:1])
+        self.assertEqual(self.leftovers(), [])
+        self.assertEqual(self.fetched(), self.layers[1:])
 
 
 class Documents(FaultCase):

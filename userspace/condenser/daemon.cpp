@@ -206,6 +206,8 @@ void Daemon::keep(const std::stop_token& stop) {
             log::error("keeper: {}", told.error().message());
         if (std::chrono::steady_clock::now() - last_renewal > kCertificateInterval) {
             last_renewal = std::chrono::steady_clock::now();
+            if (auto pruned = image_files_->prune(); !pruned)
+                log::error("keeper: {}", pruned.error().message());
             auto report = pki::ensure_certificates(
                 {.dir = paths_.certificates(), .host_addresses = {}, .now = pki::current_time()});
             if (!report)

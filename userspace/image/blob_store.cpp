@@ -1,6 +1,8 @@
 #include "userspace/image/blob_store.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <span>
@@ -96,8 +98,10 @@ Result<std::string> BlobStore::read(const Digest& digest, std::size_t limit) con
     return bytes;
 }
 
-Result<bool> BlobStore::intact(const Digest& digest) const {
-    RAIND_TRY(const UniqueFd file, open_file(path(digest), O_RDONLY));
+namespace {
+
+Result<bool> holds(const std::filesystem::path& path, const Digest& digest) {
+    RAIND_TRY(const UniqueFd file, open_file(path, O_RDONLY | O_NOFOLLOW));
     Sha256 hash;
     std::vector<std::byte> buffer(256U << 10);
     while (true) {
@@ -107,14 +111,91 @@ Result<bool> BlobStore::intact(const Digest& digest) const {
         if (n > 0)
             hash.update(std::span(buffer).first(static_cast<std::size_t>(n)));
         else if (errno != EINTR)
-            return os_error("read " + path(digest).string());
+            return os_error("read " + path.string());
     }
+}
+
+struct Kept {
+    std::filesystem::path path;
+    std::chrono::system_clock::time_point since;
+    std::uint64_t size = 0;
+};
+
+Result<std::vector<Kept>> list_kept(const std::filesystem::path& folder) {
+    std::vector<Kept> found;
+    std::error_code error;
+    for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
+         at.increment(error)) {
+        struct stat info{};
+        // Taken back meanwhile.
+        if (::lstat(at->path().c_str(), &info) != 0)
+            continue;
+        found.push_back({.path = at->path(),
+                         .since = std::chrono::system_clock::from_time_t(info.st_mtime),
+                         .size = static_cast<std::uint64_t>(info.st_size)});
+    }
+    if (error)
+        return os_error("list " + folder.string(), error.value());
+    return found;
+}
+
+}  // namespace
+
+Result<bool> BlobStore::intact(const Digest& digest) const {
+    return holds(path(digest), digest);
 }
 
 Status BlobStore::remove(const Digest& digest) const {
     if (::unlink(path(digest).c_str()) != 0 && errno != ENOENT)
         return os_error("remove " + path(digest).string());
     return {};
+}
+
+Status BlobStore::keep(const Digest& digest) const {
+    const auto target = kept_ / digest.hex();
+    if (::rename(path(digest).c_str(), target.c_str()) != 0)
+        return errno == ENOENT ? Status() : os_error("keep " + path(digest).string());
+    if (::utimensat(AT_FDCWD, target.c_str(), nullptr, AT_SYMLINK_NOFOLLOW) != 0)
+        return os_error("keep " + target.string());
+    return {};
+}
+
+Result<bool> BlobStore::take_back(const Digest& digest) const {
+    const auto from = kept_ / digest.hex();
+    struct stat info{};
+    if (::lstat(from.c_str(), &info) != 0 && errno == ENOENT)
+        return false;
+    auto good = holds(from, digest);
+    if (!good || !*good) {
+        RAIND_CHECK(remove_tree(from));
+        return false;
+    }
+    // Verified, but perhaps never on disk: it was put aside without waiting for that.
+    RAIND_TRY(const UniqueFd file, open_file(from, O_RDONLY | O_NOFOLLOW));
+    if (::fsync(file.get()) != 0)
+        return os_error("sync " + from.string());
+    if (::rename(from.c_str(), path(digest).c_str()) != 0)
+        return errno == ENOENT ? Result<bool>(false) : os_error("take back " + from.string());
+    RAIND_CHECK(fsync_dir(blobs_));
+    return true;
+}
+
+Result<std::size_t> BlobStore::prune(const KeepLimits& limits) const {
+    RAIND_TRY(std::vector<Kept> kept, list_kept(kept_));
+    std::ranges::sort(kept, std::ranges::greater(), &Kept::since);
+    const auto now = std::chrono::system_clock::now();
+    std::uint64_t total = 0;
+    std::size_t removed = 0;
+    for (const Kept& blob : kept) {
+        total += blob.size;
+        // A clock that was set back must not make them last.
+        const bool fresh = blob.since > now - limits.age && blob.since < now + limits.age;
+        if (fresh && total <= limits.bytes)
+            continue;
+        RAIND_CHECK(remove_tree(blob.path));
+        ++removed;
+    }
+    return removed;
 }
 
 }  // namespace raind::image

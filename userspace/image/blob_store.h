@@ -2,6 +2,9 @@
 //
 // A blob is written to tmp/, hashed on the way, synced and renamed. Any thread; two writers of the
 // same blob do no harm, the second replaces the first by the same bytes.
+//
+// kept/<hex> holds complete blobs of pulls that failed or were killed: no image has them, the next
+// pull that wants one takes it back. They go when they are old or too many (KeepLimits).
 #pragma once
 
 #include <cstdint>
@@ -13,6 +16,7 @@
 #include "raind/unique_fd.h"
 
 #include "userspace/common/crypto.h"
+#include "userspace/image/options.h"
 #include "userspace/image/registry.h"
 
 namespace raind::image {
@@ -47,9 +51,10 @@ class BlobWriter : public BlobTarget {
 
 class BlobStore {
   public:
-    // Both folders exist and are on one file system.
-    BlobStore(std::filesystem::path blobs, std::filesystem::path temporary)
-        : blobs_(std::move(blobs)), temporary_(std::move(temporary)) {}
+    // The folders exist and are on one file system.
+    BlobStore(std::filesystem::path blobs, std::filesystem::path temporary,
+              std::filesystem::path kept)
+        : blobs_(std::move(blobs)), temporary_(std::move(temporary)), kept_(std::move(kept)) {}
 
     std::filesystem::path path(const Digest& digest) const { return blobs_ / digest.hex(); }
     bool has(const Digest& digest) const;
@@ -61,9 +66,19 @@ class BlobStore {
     Result<bool> intact(const Digest& digest) const;
     Status remove(const Digest& digest) const;
 
+    // Puts a blob that no image has aside; its age begins now.
+    Status keep(const Digest& digest) const;
+    // Takes a blob back if it was put aside and its bytes are still those of the digest; one that
+    // is damaged is removed. The caller holds the blob's name.
+    Result<bool> take_back(const Digest& digest) const;
+    // Removes what was put aside and is older than the limit, and the oldest while the rest is
+    // larger than the limit. Gives the number removed.
+    Result<std::size_t> prune(const KeepLimits& limits) const;
+
   private:
     std::filesystem::path blobs_;
     std::filesystem::path temporary_;
+    std::filesystem::path kept_;
 };
 
 }  // namespace raind::image

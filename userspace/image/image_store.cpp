@@ -49,12 +49,12 @@ std::string layer_name(const Digest& chain) {
 ImageStore::ImageStore(StoreOptions options, UniqueFd lock)
     : options_(std::move(options)),
       lock_(std::move(lock)),
-      blobs_(options_.root / "blobs" / "sha256", options_.root / "tmp"),
+      blobs_(options_.root / "blobs" / "sha256", options_.root / "tmp", options_.root / "kept"),
       leases_(std::make_shared<LeaseTable>()) {
 }
 
 Result<ImageStore> ImageStore::open(StoreOptions options) {
-    for (const char* folder : {"", "blobs/sha256", "layers", "references", "tmp"})
+    for (const char* folder : {"", "blobs/sha256", "layers", "references", "kept", "tmp"})
         RAIND_CHECK(make_dirs(options.root / folder, 0700).context("image store"));
     RAIND_TRY(UniqueFd lock, lock_file(options.root / "lock").context("image store"));
     return ImageStore(std::move(options), std::move(lock));
@@ -197,14 +197,40 @@ Status ImageStore::sweep(const fs::path& folder, std::string_view kind,
     return {};
 }
 
-Result<Collected> ImageStore::collect(const UsedManifests& used) {
-    RAIND_TRY(const TempDir trash, TempDir::make(temporary(), "trash-"));
-    Collected collected;
-    const auto guard = leases_->lock();
+Result<std::set<std::string>> ImageStore::names_of(const UsedManifests& used) const {
     RAIND_TRY(const auto manifests, used());
     std::set<std::string> names;
     for (const Digest& manifest : manifests)
         RAIND_CHECK(add_names(manifest, names).context("collect images"));
+    return names;
+}
+
+// After a start a blob without an image is what a killed pull has completed (or what a removal that
+// was cut short has left: it goes with the others).
+Status ImageStore::keep_unused(const UsedManifests& used) const {
+    const auto guard = leases_->lock();
+    RAIND_TRY(const std::set<std::string> names, names_of(used));
+    RAIND_TRY(const auto files, names_in(options_.root / "blobs" / "sha256"));
+    for (const std::string& file : files) {
+        const auto digest = Digest::from_hex(file);
+        if (digest && !names.contains(blob_name(*digest)))
+            RAIND_CHECK(blobs_.keep(*digest));
+    }
+    return prune();
+}
+
+Status ImageStore::prune() const {
+    RAIND_TRY(const std::size_t removed, blobs_.prune(options_.keep));
+    if (removed > 0)
+        log::info("image store: removed {} blobs that failed pulls had left", removed);
+    return {};
+}
+
+Result<Collected> ImageStore::collect(const UsedManifests& used) {
+    RAIND_TRY(const TempDir trash, TempDir::make(temporary(), "trash-"));
+    Collected collected;
+    const auto guard = leases_->lock();
+    RAIND_TRY(const std::set<std::string> names, names_of(used));
     RAIND_CHECK(sweep(options_.root / "layers", kLayerKind, names, trash.path(), collected.layers));
     RAIND_CHECK(
         sweep(options_.root / "blobs" / "sha256", kBlobKind, names, trash.path(), collected.blobs));
@@ -215,6 +241,7 @@ Status ImageStore::recover(const UsedManifests& used) {
     RAIND_TRY(const auto unfinished, names_in(temporary()));
     for (const std::string& name : unfinished)
         RAIND_CHECK(remove_tree(temporary() / name));
+    RAIND_CHECK(keep_unused(used));
     RAIND_TRY(const Collected collected, collect(used));
     if (!unfinished.empty() || collected.blobs + collected.layers > 0)
         log::info("image store: removed {} unfinished entries, {} blobs, {} layers",

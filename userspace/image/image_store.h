@@ -4,7 +4,9 @@
 //   <root>/layers/<chain id hex>/          one layer laid out, shared by all images that have it
 //   <root>/references/<repository>/_tag/<tag>/        manifest.json (as fetched),
 //   <root>/references/<repository>/_digest/<hex>/     manifest.selected.json (of an index),
-//   config.json <root>/tmp/                            everything unfinished; emptied by recover()
+//   config.json
+//   <root>/kept/<hex>                      complete blobs of failed pulls, for the next one
+//   <root>/tmp/                            everything unfinished; emptied by recover()
 //
 // Blobs and layers are published by rename, complete and verified. Which references exist is not
 // kept here but in the state store: pull() gives a plain record. Several threads may pull at once;
@@ -16,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -70,7 +73,8 @@ class ImageStore {
 
     static Result<ImageStore> open(StoreOptions options);
 
-    // On failure nothing of the image remains. Layers that are there are not fetched again.
+    // On failure nothing of the image remains but complete blobs that are put aside. Layers that
+    // are there, and blobs that were put aside, are not fetched again.
     Result<PulledImage> pull(const Reference& reference, const Platform& platform,
                              const ProgressCallback& progress, const std::stop_token& stop);
     // Keeps the credentials once the registry has accepted them; then pulls use them.
@@ -88,8 +92,11 @@ class ImageStore {
     // Removes blobs and layers that none of the used manifests needs and no pull holds. If a used
     // manifest cannot be read, nothing is removed.
     Result<Collected> collect(const UsedManifests& used);
-    // After a start: removes everything unfinished, then collects.
+    // After a start: removes everything unfinished, puts complete blobs without an image aside,
+    // then collects.
     Status recover(const UsedManifests& used);
+    // Removes what was put aside too long ago, or is too much.
+    Status prune() const;
     // After a start: removes the files of references that were never recorded, or are no longer.
     Status keep_references(const std::vector<Reference>& recorded);
 
@@ -101,6 +108,8 @@ class ImageStore {
     std::filesystem::path temporary() const { return options_.root / "tmp"; }
     std::filesystem::path layer_path(const Digest& chain) const;
     Status remove_layer(const std::string& hex, const std::filesystem::path& trash) const;
+    Status keep_unused(const UsedManifests& used) const;
+    Result<std::set<std::string>> names_of(const UsedManifests& used) const;
     Status add_names(const Digest& manifest_digest, std::set<std::string>& names) const;
     Status sweep(const std::filesystem::path& folder, std::string_view kind,
                  const std::set<std::string>& used, const std::filesystem::path& trash,

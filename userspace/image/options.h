@@ -48,6 +48,12 @@ struct ExtractLimits {
     std::chrono::seconds timeout{1800};
 };
 
+// Bounds on what failed pulls leave for the next one.
+struct KeepLimits {
+    std::chrono::seconds age{24 * 3600};
+    std::uint64_t bytes = 8ULL << 30;
+};
+
 struct StoreOptions {
     std::filesystem::path root;  // .../image: blobs, layers, references, tmp
     // The program that lays out layers: started with kExtractArgument first (extract_child.h).
@@ -55,6 +61,7 @@ struct StoreOptions {
     std::shared_ptr<CredentialStore> credentials = {};  // none: every registry is asked as nobody
     RegistryOptions registry = {};
     ExtractLimits extract = {};
+    KeepLimits keep = {};
 };
 
 }  // namespace raind::image

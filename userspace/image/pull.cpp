@@ -105,12 +105,23 @@ Result<PulledImage> Pull::run() {
         report(PullProgress::Step::Done);
         return image;
     }
-    give_up();
+    give_up(image.error().code());
     return std::move(image).context(
         fmt::format("image {}: registry {}", reference_.familiar(), reference_.registry()));
 }
 
-void Pull::give_up() {
+namespace {
+
+// What is complete is worth keeping when the same pull may succeed later. It is not when the
+// content was refused, and not when the disk is full.
+bool may_succeed_later(Errc why) {
+    return why != Errc::InvalidArgument && why != Errc::TooLarge && why != Errc::Unsupported &&
+           why != Errc::Exhausted;
+}
+
+}  // namespace
+
+void Pull::give_up(Errc why) {
     if (made_directory_) {
         if (const auto removed = remove_tree(store_.directory_of(reference_)); !removed)
             log::warning("image store: {}", removed.error().message());
@@ -123,11 +134,15 @@ void Pull::give_up() {
         Status removed;
         if (name.starts_with("layer:"))
             removed = trash ? store_.remove_layer(hex, trash->path()) : Status(trash.error());
+        else if (may_succeed_later(why))
+            removed = store_.blobs_.keep(*Digest::from_hex(hex));
         else
             removed = store_.blobs_.remove(*Digest::from_hex(hex));
         if (!removed)
             log::warning("image store: left {} behind: {}", name, removed.error().message());
     }
+    if (const auto pruned = store_.blobs_.prune(store_.options_.keep); !pruned)
+        log::warning("image store: {}", pruned.error().message());
 }
 
 Result<std::string> Pull::fetch_config(RegistryClient& registry, const Descriptor& config) {
@@ -196,6 +211,13 @@ Status Pull::ensure_blob(RegistryClient& registry, const Descriptor& layer) {
         if (intact)
             return {};
         log::warning("image store: {} is damaged, fetching it again", layer.digest.str());
+    } else {
+        RAIND_TRY(const bool kept, store_.blobs_.take_back(layer.digest));
+        if (kept) {
+            lease_->published(blob_name(layer.digest));
+            report(PullProgress::Step::Present, &layer, layer.size);
+            return {};
+        }
     }
     RAIND_TRY(BlobWriter writer, store_.blobs_.create(layer));
     report(PullProgress::Step::Downloading, &layer, 0);

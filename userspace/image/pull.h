@@ -19,7 +19,7 @@ class Pull {
     Pull(const ImageStore& store, const Reference& reference, const Platform& platform,
          const ProgressCallback& progress, const std::stop_token& stop);
 
-    // Takes back what was published when it fails.
+    // When it fails, layers and reference go; complete blobs are put aside for the next attempt.
     Result<PulledImage> run();
 
   private:
@@ -48,7 +48,7 @@ class Pull {
     Status publish(const std::vector<StagedLayer>& staged);
     Status keep_blob(const Digest& digest, const std::string& bytes);
     Status write_reference(const Documents& documents);
-    void give_up();
+    void give_up(Errc why);
     void report(PullProgress::Step step, const Descriptor* layer = nullptr,
                 std::uint64_t done = 0) const;
 
