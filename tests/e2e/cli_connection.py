@@ -4,6 +4,7 @@
 import json
 import os
 import pwd
+import shutil
 import socket
 import ssl
 import subprocess
@@ -103,8 +104,10 @@ class Connection(unittest.TestCase):
         for path in (WORK.name, self.folder.name):
             os.chmod(path, 0o755)
         nobody = pwd.getpwnam("nobody")
+        # Somebody else need not be able to reach the tree.
+        program = shutil.copy(cli_support.RAIND, self.folder.name)
         done = subprocess.run(
-            [cli_support.RAIND, "--root", self.root, *LS], capture_output=True,
+            [program, "--root", self.root, *LS], capture_output=True,
             env=cli_support.clean_environment(),
             preexec_fn=lambda: (os.setgid(nobody.pw_gid), os.setuid(nobody.pw_uid)))
         lines = done.stderr.decode().splitlines()

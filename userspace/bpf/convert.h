@@ -37,7 +37,7 @@ template <std::size_t N>
 void copy_text(char (&to)[N], std::string_view text) {
     const std::size_t size = std::min(text.size(), N - 1);
     std::memset(to, 0, N);
-    std::memcpy(to, text.data(), size);
+    text.copy(to, size);
 }
 
 }  // namespace raind::bpf

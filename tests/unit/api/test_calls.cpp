@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <doctest/doctest.h>
 #include <iterator>
 
@@ -282,7 +283,10 @@ TEST_CASE("long calls do not stop short ones, and are capped per identity") {
 }
 
 TEST_CASE("200 clients at once lose no connection") {
-    ApiFixture api;
+    // A busy machine is no slow client.
+    api::http::Limits limits;
+    limits.handshake = limits.first_head = limits.send = std::chrono::minutes(2);
+    ApiFixture api(limits);
     api.fake.containers.busy_ms = 1;
     std::atomic<int> served = 0;
     const auto begun = std::chrono::steady_clock::now();
@@ -318,20 +322,19 @@ TEST_CASE("at the connection limit the idlest connection gives way") {
     CHECK(idle.front()->at_end());
 }
 
-TEST_CASE("requests of one connection are quick") {
+TEST_CASE("requests of one connection do not wait for one another's acknowledgement") {
     ApiFixture api;
     TlsClient client(api.client());
     constexpr int kRounds = 200;
     client.request("GET", "/v1/containers");
-    const auto begun = std::chrono::steady_clock::now();
-    for (int i = 0; i < kRounds; ++i)
+    // The quickest: on a busy machine others wait for the processor.
+    auto quickest = std::chrono::steady_clock::duration::max();
+    for (int i = 0; i < kRounds; ++i) {
+        const auto begun = std::chrono::steady_clock::now();
         REQUIRE(client.request("GET", "/v1/containers")->status == 200);
-    const auto each =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begun)
-            .count() /
-        kRounds;
-    MESSAGE("one request: " << each << " ms");
-    CHECK(each < 20);  // without TCP_NODELAY it is 40 and more
+        quickest = std::min(quickest, std::chrono::steady_clock::now() - begun);
+    }
+    CHECK(quickest < milliseconds(20));  // without TCP_NODELAY it is 40 and more
 }
 
 TEST_CASE("renewed server certificates are used without a restart") {

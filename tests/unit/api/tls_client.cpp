@@ -48,7 +48,7 @@ TlsClient::TlsClient(const ClientOptions& options)
     address.sin_family = AF_INET;
     address.sin_port = htons(options.port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const timeval limit{10, 0};
+    const timeval limit{60, 0};
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     context_ = SSL_CTX_new(TLS_client_method());
