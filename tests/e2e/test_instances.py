@@ -75,13 +75,16 @@ class Instances(Suite):
         for folder in (taken / "raind", taken / "raind/v1", taken / "raind/v1/links"):
             os.chown(folder, 65534, 65534)
         daemon = subprocess.Popen([BIN / "condenser", "--root", self.other, "--bpffs", taken, "--netns", f"{self.lab.name}-2",
-                                   "--cgroup", f"/{self.lab.name}-2", "--listen", "127.0.0.1:0"],
+                                   "--cgroup", f"/{self.lab.name}-2", "--listen", "127.0.0.2:0"],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_until("the second one is ready", lambda: (self.other / "run/raind/endpoints.json").exists(), 30)
             for folder in (taken / "raind", taken / "raind/v1", *(taken / "raind/v1").iterdir()):
                 info = folder.stat()
                 expect((info.st_uid, info.st_mode & 0o777) == (0, 0o700), f"{folder}: {info.st_uid} {info.st_mode:o}")
+            # Its certificate names the address at which it listens.
+            done = run(BIN / "raind", "--root", self.other, "container", "ls", check=False)
+            expect(done.returncode == 0, f"{done.stderr}")
         finally:
             daemon.terminate()
             daemon.wait()

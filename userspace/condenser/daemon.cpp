@@ -1,9 +1,12 @@
 #include "userspace/condenser/daemon.h"
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <fmt/format.h>
+#include <ifaddrs.h>
 #include <mutex>
+#include <netdb.h>
 #include <sys/mount.h>
 #include <sys/sysinfo.h>
 #include <sys/vfs.h>
@@ -13,7 +16,6 @@
 #include "userspace/common/json.h"
 #include "userspace/common/log.h"
 #include "userspace/condenser/loss_memory.h"
-#include "userspace/pki/authority.h"
 #include "userspace/runtime/claims.h"
 
 namespace raind::condenser {
@@ -59,6 +61,30 @@ void wait_for(std::chrono::milliseconds time, const std::stop_token& stop) {
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
     wake.wait_for(lock, stop, time, [] { return false; });
+}
+
+// Names of the server beside 127.0.0.1 and ::1: the address at which it listens, or those of the
+// host when that is all of them.
+std::vector<std::string> server_addresses(const std::string& listen) {
+    const auto address = IpAddress::parse(listen);
+    if (!address || !address->is_unspecified())
+        return {listen};
+    std::vector<std::string> out;
+    ifaddrs* first = nullptr;
+    if (getifaddrs(&first) != 0)
+        return out;
+    const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> all(first, freeifaddrs);
+    for (const ifaddrs* at = first; at != nullptr; at = at->ifa_next) {
+        const int family = at->ifa_addr == nullptr ? AF_UNSPEC : at->ifa_addr->sa_family;
+        std::array<char, NI_MAXHOST> text{};
+        const socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+        if ((family == AF_INET || family == AF_INET6) &&
+            getnameinfo(at->ifa_addr, size, text.data(), text.size(), nullptr, 0,
+                        NI_NUMERICHOST) == 0 &&
+            IpAddress::parse(text.data()))  // a link-local one has a scope and is no name
+            out.emplace_back(text.data());
+    }
+    return out;
 }
 
 Status write_endpoints(const runtime::Paths& paths, const std::string& management) {
@@ -160,9 +186,14 @@ Status Daemon::open_containers() {
     return containers_->start_supervision();
 }
 
+Result<pki::EnsureReport> Daemon::ensure_certificates() const {
+    return pki::ensure_certificates({.dir = paths_.certificates(),
+                                     .host_addresses = server_addresses(options_.listen_address()),
+                                     .now = pki::current_time()});
+}
+
 Status Daemon::open_api() {
-    RAIND_CHECK(pki::ensure_certificates(
-        {.dir = paths_.certificates(), .host_addresses = {}, .now = pki::current_time()}));
+    RAIND_CHECK(ensure_certificates());
     logs_ = std::make_unique<LogFiles>(paths_.logs());
     system_ =
         std::make_unique<System>(SystemDeps{*store_, *datapath_, *policies_, *cgroups_, apparmor_});
@@ -208,8 +239,7 @@ void Daemon::keep(const std::stop_token& stop) {
             last_renewal = std::chrono::steady_clock::now();
             if (auto pruned = image_files_->prune(); !pruned)
                 log::error("keeper: {}", pruned.error().message());
-            auto report = pki::ensure_certificates(
-                {.dir = paths_.certificates(), .host_addresses = {}, .now = pki::current_time()});
+            auto report = ensure_certificates();
             if (!report)
                 log::error("certificates: {}", report.error().message());
             else if (!report->renewed.empty() && !api_->reload_certificates())

@@ -14,6 +14,7 @@
 #include "userspace/condenser/system_service.h"
 #include "userspace/flow/pipeline.h"
 #include "userspace/image/image_store.h"
+#include "userspace/pki/authority.h"
 #include "userspace/runtime/apparmor.h"
 #include "userspace/runtime/container_manager.h"
 #include "userspace/runtime/image_manager.h"
@@ -41,6 +42,7 @@ class Daemon {
     Status open_datapath();
     Status open_containers();
     Status open_api();
+    Result<pki::EnsureReport> ensure_certificates() const;
     void keep(const std::stop_token& stop);
     void read_events(const std::stop_token& stop);
     friend Status remove_instance(const Options& options);
