@@ -202,15 +202,16 @@ def make_initramfs(folder, release):
 
 
 def fetch(series, suite, folder):
-    apt = Apt(suite)
-    apt.update()
-    release = apt.newest(series)
-    if release is None:
-        raise Unavailable(f"no kernel package for {series} in {suite}")
     part = folder.with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    apt.download(f"linux-image-{release}", part, set())
+    with Locked(f"apt-{suite}"):  # another series may come from the same suite at the same time
+        apt = Apt(suite)
+        apt.update()
+        release = apt.newest(series)
+        if release is None:
+            raise Unavailable(f"no kernel package for {series} in {suite}")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        apt.download(f"linux-image-{release}", part, set())
     unpack(part, release)
     (part / "release").write_text(release + "\n")
     shutil.rmtree(folder, ignore_errors=True)
