@@ -88,9 +88,9 @@ class Instances(Suite):
         finally:
             daemon.terminate()
             daemon.wait()
-        done = self.condenser("--remove")
+            done = self.condenser("--remove")
+            shutil.rmtree(self.other)
         expect(done.returncode == 0, f"{done}")
-        shutil.rmtree(self.other)
         self.unchanged()
 
 
