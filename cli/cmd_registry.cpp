@@ -102,7 +102,7 @@ std::vector<CommandSpec> registry_commands() {
     login.options = {
         {"-u,--username", OptionKind::Value, "USER", "user name (else the terminal is asked)"},
         {"-p,--password", OptionKind::Value, "PASSWORD",
-         "password, seen by every user of this host"},
+         "password, seen by every user of this host", true},
         {"--password-stdin", OptionKind::Flag, "", "take the password from standard input"}};
     login.examples = {"raind login registry.test:5000",
                       "raind login -u deploy --password-stdin registry.test:5000 <password.txt"};

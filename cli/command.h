@@ -20,6 +20,7 @@ struct OptionSpec {
     OptionKind kind = OptionKind::Flag;
     std::string metavar;
     std::string help;
+    bool secret = false;  // no message shows its value
 };
 
 // An option of other tools or of later releases: parsed, then refused by its name before anything

@@ -105,8 +105,7 @@ Outcome<void> check_values(const Slot& slot) {
             return usage_error(fmt::format("{} is empty", name));
         if (valid_utf8(value) == value)
             continue;
-        // A secret is not shown, whatever is wrong with it.
-        if (slot.spec->metavar == "PASSWORD")
+        if (slot.spec->secret)
             return usage_error(fmt::format("{} is not UTF-8", name));
         return not_utf8(name, value);
     }

@@ -23,8 +23,11 @@ namespace {
 int next_signal(int signals, int over) {
     while (true) {
         std::array<pollfd, 2> events{pollfd{signals, POLLIN, 0}, pollfd{over, POLLIN, 0}};
-        if (poll(events.data(), events.size(), -1) < 0 && errno != EINTR)
+        if (poll(events.data(), events.size(), -1) < 0) {
+            if (errno == EINTR)
+                continue;
             return 0;
+        }
         if (events[1].revents != 0)
             return 0;
         signalfd_siginfo info{};

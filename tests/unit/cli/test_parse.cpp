@@ -13,8 +13,9 @@ using Words = std::vector<std::string>;
 
 std::vector<CommandSpec> all() {
     std::vector<CommandSpec> out;
-    for (auto* const make : {&container_commands, &image_commands, &policy_commands, &logs_commands,
-                             &system_commands}) {
+    for (auto* const make :
+         {&container_commands, &image_commands, &volume_commands, &policy_commands, &logs_commands,
+          &system_commands, &registry_commands}) {
         for (CommandSpec& spec : make())
             out.push_back(std::move(spec));
     }
@@ -203,12 +204,15 @@ TEST_CASE("bytes that are not UTF-8 are refused and the message names where") {
                 CAPTURE(name);
                 const std::string error = error_of(spec, {name, "a=\xff", "word"});
                 CHECK(error.starts_with("--"));
-                CHECK(error.ends_with(" \"a=\\xff\" is not UTF-8"));
+                CHECK(
+                    error.ends_with(option.secret ? " is not UTF-8" : " \"a=\\xff\" is not UTF-8"));
+                CHECK((error.find("a=") == std::string::npos) == option.secret);
                 ++count;
             }
         }
     }
     CHECK(count > 40);
+    CHECK(error_of(find("", "login"), {"-p", "hidden\xff"}) == "--password is not UTF-8");
     const CommandSpec exec = find("container", "exec");
     CHECK(error_of(exec, {"web", "echo", "a\xffz"}) == "argument \"a\\xffz\" is not UTF-8");
     CHECK(error_of(exec, {"-e", "X=\xc3", "web", "env"}) == "--env \"X=\\xc3\" is not UTF-8");
