@@ -74,12 +74,17 @@ def whiteouts(b):
     # Removed and made anew by one layer, in both orders in which tools write it.
     upper.whiteout("t/swap").folder("t/swap").file("t/swap/new", "n")
     upper.folder("t/pair").file("t/pair/new", "n").whiteout("t/pair")
+    # Nothing is there to be hidden, or it is hidden already.
+    upper.file("t/fresh/in", "i").whiteout("t/fresh/missing").whiteout("t/fresh/deep/missing")
+    upper.file("t/both/in", "i").whiteout("t/both/old").whiteout("t/both/deep/old").opaque("t/both")
+    lower.file("t/both/old", "o").file("t/both/deep/old", "o")
     top = Layer().file("t/back", "second").folder("t/again").file("t/again/new", "n")
     return b.right("whiteouts", [lower, upper, top], {
         "/t/keep": plain("k"), "/t/full": folder(), "/t/full/new": plain("n"), "/t/turned": folder(),
         "/t/turned/in": plain("i"), "/t/tree": plain("was a folder"), "/t/back": plain("second"), "/t/again": folder(),
         "/t/again/new": plain("n"), "/t/swap": folder(), "/t/swap/new": plain("n"), "/t/pair": folder(),
-        "/t/pair/new": plain("n")})
+        "/t/pair/new": plain("n"), "/t/fresh": folder(), "/t/fresh/in": plain("i"), "/t/fresh/deep": folder(), "/t/both": folder(),
+        "/t/both/in": plain("i"), "/t/both/deep": folder()})
 
 
 def links(b):
@@ -88,14 +93,33 @@ def links(b):
     lower.symlink("t/dangling", "/nowhere/at/all").symlink("t/climbs", "../../../../etc/shadow")
     lower.folder("t/real").symlink("t/alias", "real").file("t/alias/below", "through").file("t/changed", "old")
     lower.hard_link("t/unchanged", "t/changed")
+    lower.file("t/apart", "across", 0o4711, uid=5, gid=6).symlink("t/sub/home", "/t/real").symlink("t/soft", "one")
     upper = Layer().file("t/changed", "new").file("t/pair", "p").hard_link("t/twin", "t/pair")
+    # Through links of the layer below, and hard links to its files.
+    upper.file("t/alias/above", "through").file("t/sub/home/rooted", "through").hard_link("t/near", "t/apart")
+    upper.hard_link("t/alias/nearer", "t/apart").hard_link("t/softer", "t/soft")
     shared = plain("shared", 0o640, 7, 8, links=3)
+    across = plain("across", 0o4711, 5, 6, links=3)
     return b.right("links", [lower, upper], {
         "/t/one": shared, "/t/two": shared, "/t/sub": folder(), "/t/sub/three": shared, "/t/absolute": link("/t/one"),
         "/t/relative": link("sub/../one"), "/t/dangling": link("/nowhere/at/all"),
         "/t/climbs": link("../../../../etc/shadow"), "/t/real": folder(), "/t/alias": link("real"),
         "/t/real/below": plain("through"), "/t/changed": plain("new"), "/t/unchanged": plain("old"),
-        "/t/pair": plain("p", links=2), "/t/twin": plain("p", links=2)})
+        "/t/pair": plain("p", links=2), "/t/twin": plain("p", links=2), "/t/real/above": plain("through"),
+        "/t/real/rooted": plain("through"), "/t/sub/home": link("/t/real"), "/t/apart": across, "/t/near": across,
+        "/t/real/nearer": across, "/t/soft": link("one"), "/t/softer": link("one")})
+
+
+def unlisted(b):
+    """Layers that do not list the folders they put something into."""
+    lower = Layer().folder("t/sticky", 0o1777).folder("t/owned", 0o2750, uid=33, gid=34, xattrs={"user.mark": "m"})
+    lower.folder("t/owned/deep", 0o700, uid=1).folder("t/gone", 0o700)
+    upper = Layer().file("t/sticky/new", "n").file("t/owned/deep/new", "n").whiteout("t/owned/nothing").whiteout("t/gone")
+    top = Layer().file("t/gone/back", "b").file("t/owned/deep/top", "t")
+    return b.right("unlisted", [lower, upper, top], {
+        "/t/sticky": folder(0o1777), "/t/sticky/new": plain("n"), "/t/owned": folder(0o2750, 33, 34, xattrs={"user.mark": b"m"}),
+        "/t/owned/deep": folder(0o700, 1, 0), "/t/owned/deep/new": plain("n"), "/t/owned/deep/top": plain("t"),
+        "/t/gone": folder(), "/t/gone/back": plain("b")})
 
 
 def modes(b):
@@ -194,10 +218,20 @@ def forms(b):
 
 def harmless(b):
     yield b.right("absolute", [Layer().file(f"/tmp/{b.mark}", "evil").file(f"/etc/{b.mark}", "evil").file("t/a", "1")], {"/t/a": plain("1")})
-    two = [Layer().symlink("t/out", "/tmp").symlink("t/etc", "../../../../../../etc"),
-           Layer().file(f"t/out/{b.mark}", "evil").file(f"t/etc/{b.mark}", "evil")]
-    yield b.right("symlink-out-two-layers", two, {f"/t/{name}": folder() for name in ("out", "etc")} | {
-        f"/t/{name}/{b.mark}": plain("evil") for name in ("out", "etc")})
+    # A link leads where it would lead a process inside.
+    up = "../" * 12
+    for name, target, path in (("symlink-out", "/t/../tmp", "/tmp"), ("symlink-out-relative", f"{up}tmp", "/tmp"), ("symlink-etc", "/etc", "/etc"),
+                               ("symlink-nowhere", f"{up}t/not/there", "/t/not/there")):
+        made = {"/t/not": folder(), "/t/not/there": folder(), f"/t/not/there/{b.mark}": plain("evil")} if "not" in path else {}
+        links, into = Layer().symlink("t/l", target), Layer().file(f"t/l/{b.mark}", "evil").whiteout(f"t/l/{b.mark}-bait")
+        into.hard_link("t/twin", f"{path}/{b.mark}")
+        inside = {"/t/l": link(target), "/t/twin": plain("evil", links=2), **made}
+        if made:
+            made[f"/t/not/there/{b.mark}"]["links"] = 2
+        yield b.right(name, [links.file(f"t/l/{b.mark}", "evil").hard_link("t/twin", f"t/l/{b.mark}")], inside)
+        yield b.right(f"{name}-two-layers", [Layer().symlink("t/l", target), into], inside)
+    yield b.right("hardlink-through-link", [Layer().symlink("t/l", "/etc"), Layer().file(f"etc/{b.mark}", "own").hard_link("t/x", f"t/l/{b.mark}")],
+                  {"/t/l": link("/etc"), "/t/x": plain("own", links=2)})
     nodes = Layer().device("t/disk", tarfile.BLKTYPE, 8, 0).device("t/mem", major=1, minor=1).device("t/kmsg", major=1, minor=11)
     yield b.right("device", [nodes.file("t/a", "1")], {"/t/a": plain("1")})
     zeros = b"\0" * (256 << 20)
@@ -211,21 +245,18 @@ def escapes(b):
     stays = Layer().file("t/stays", "1")
     yield b.refused("dotdot", [stays, Layer().file(f"{up}tmp/{b.mark}", "evil")], "layer 3 of 3", "entry '../", "leaves the layer")
     yield b.refused("dotdot-inside", [Layer().file(f"t/a/b/{up}etc/{b.mark}", "evil")], "layer 2 of 2", "leaves the layer")
-    for name, target in (("symlink-out", "/tmp"), ("symlink-out-relative", f"{up}tmp"), ("symlink-etc", "/etc")):
-        yield b.refused(name, [stays, Layer().symlink("t/l", target).file(f"t/l/{b.mark}", "evil")],
-                        "layer 3 of 3", f"entry 't/l/{b.mark}'", "symbolic link in its path leaves the layer")
+    yield b.refused("symlink-circle", [stays, Layer().symlink("t/l", "m").symlink("t/m", "l").file(f"t/l/{b.mark}", "evil")],
+                    "layer 3 of 3", f"entry 't/l/{b.mark}'", "too many symbolic links")
     for name, target, says in (("hardlink-out", f"{up}etc/passwd", "leaves the layer"),
-                               ("hardlink-absolute", "/etc/passwd", "not in the same layer")):
+                               ("hardlink-absolute", "/etc/passwd", "neither this layer nor one below it has")):
         yield b.refused(name, [stays, Layer().hard_link("t/stolen", target)], "layer 3 of 3", "entry 't/stolen'", "hard link to", says)
-    yield b.refused("hardlink-through-link", [Layer().symlink("t/l", "/etc").hard_link("t/stolen", "t/l/passwd")],
-                    "entry 't/stolen'", "leaves the layer")
+    yield b.refused("hardlink-out-through-link", [Layer().symlink("t/l", "/etc").hard_link("t/stolen", "t/l/passwd")],
+                    "entry 't/stolen'", "neither this layer nor one below it has")
     for name, entry, says in (("whiteout-out", f"{up}tmp/.wh.{b.mark}-bait", "leaves the layer"),
                               ("whiteout-dot", "t/.wh..", "whiteout of the folder itself or of the one above"),
                               ("whiteout-dotdot", "t/.wh...", "whiteout of the folder itself or of the one above"),
                               ("whiteout-root", ".wh...", "whiteout of the folder itself or of the one above")):
         yield b.refused(name, [stays, Layer().file(entry, "")], "layer 3 of 3", ".wh.", says)
-    yield b.refused("whiteout-through-link", [stays, Layer().symlink("t/l", "/tmp").whiteout(f"t/l/{b.mark}-bait")],
-                    "layer 3 of 3", "leaves the layer")
 
 
 def broken(b):
@@ -257,7 +288,7 @@ def without_ours(b):
 
 
 def right_images(b):
-    yield from (whiteouts(b), links(b), modes(b), names(b), *packings(b), *counts(b), configuration(b),
+    yield from (whiteouts(b), links(b), unlisted(b), modes(b), names(b), *packings(b), *counts(b), configuration(b),
                 platforms(b, "oci"), platforms(b, "docker"), *forms(b))
 
 

@@ -36,6 +36,9 @@ constexpr std::array kSystemCalls = {
     "statx",
     "openat",
     "openat2",
+    "readlinkat",
+    "fgetxattr",
+    "flistxattr",
     "mkdirat",
     "mknodat",
     "unlinkat",
@@ -87,14 +90,34 @@ Status limit(decltype(RLIMIT_CORE) which, rlim_t value) {
     return {};
 }
 
-Status set_limits(const ExtractLimits& limits) {
+Status set_limits(const ExtractLimits& limits, std::size_t below) {
     RAIND_CHECK(limit(RLIMIT_CORE, 0));
     // One descriptor for each folder above a tree that is being replaced.
-    RAIND_CHECK(limit(RLIMIT_NOFILE, limits.max_depth + 64));
+    RAIND_CHECK(limit(RLIMIT_NOFILE, limits.max_depth + below + 64));
     RAIND_CHECK(limit(RLIMIT_FSIZE, limits.max_bytes));
 #ifndef __SANITIZE_ADDRESS__
     RAIND_CHECK(limit(RLIMIT_AS, 2UL << 30));
 #endif
+    return {};
+}
+
+Result<UniqueFd> clone_mount(int folder, std::uint64_t attributes) {
+    UniqueFd tree(::open_tree(
+        folder, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | static_cast<unsigned>(OPEN_TREE_CLOEXEC)));
+    if (!tree)
+        return os_error("clone the mount of the folder");
+    mount_attr wanted{};
+    wanted.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | attributes;
+    if (::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &wanted, sizeof wanted) != 0)
+        return os_error("set mount attributes");
+    return tree;
+}
+
+// Before the mount namespace is left: a mount of another one cannot be cloned.
+Status make_read_only(std::vector<UniqueFd>& folders) {
+    for (UniqueFd& folder : folders) {
+        RAIND_TRY(folder, clone_mount(folder.get(), MOUNT_ATTR_RDONLY));
+    }
     return {};
 }
 
@@ -106,13 +129,7 @@ Status enter_root(const UniqueFd& folder) {
         return os_error("make namespaces");
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
         return os_error("make mounts private");
-    const UniqueFd tree(::open_tree(AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-    if (!tree)
-        return os_error("clone the mount of the folder");
-    mount_attr attributes{};
-    attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-    if (::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
-        return os_error("set mount attributes");
+    RAIND_TRY(const UniqueFd tree, clone_mount(AT_FDCWD, 0));
     if (::move_mount(tree.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0)
         return os_error("attach the folder");
     if (::fchdir(tree.get()) != 0 || ::syscall(SYS_pivot_root, ".", ".") != 0)
@@ -165,23 +182,23 @@ Status load_filter() {
 
 }  // namespace
 
-Result<UniqueFd> confine_to(UniqueFd folder, int parent, const ExtractLimits& limits) {
+Result<ExtractFolders> confine_to(ExtractFolders folders, int parent, const ExtractLimits& limits) {
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         return os_error("tie to the parent");
     if (::getppid() != parent)
         return Error(Errc::Unavailable, "the parent is gone");
-    RAIND_CHECK(enter_root(folder));
-    folder.reset();
-    UniqueFd root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!root)
+    RAIND_CHECK(make_read_only(folders.below));
+    RAIND_CHECK(enter_root(folders.layer));
+    folders.layer.reset(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folders.layer)
         return os_error("open the new root");
     ::umask(0);
-    RAIND_CHECK(set_limits(limits));
+    RAIND_CHECK(set_limits(limits, folders.below.size()));
     RAIND_CHECK(drop_capabilities());
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return os_error("set no_new_privs");
     RAIND_CHECK(load_filter());
-    return root;
+    return folders;
 }
 
 }  // namespace raind::image

@@ -19,15 +19,20 @@ namespace {
 
 Result<std::string> extract(const ExtractArguments& arguments) {
     const UniqueFd blob(kExtractBlobFd);
-    UniqueFd folder(kExtractFolderFd);
+    ExtractFolders folders{.layer = UniqueFd(kExtractFolderFd), .below = {}};
+    for (std::size_t i = 0; i < arguments.below; ++i)
+        folders.below.emplace_back(kExtractBelowFd + static_cast<int>(i));
     // libarchive leaves out names that the locale cannot hold.
     if (std::setlocale(LC_CTYPE, "C.UTF-8") == nullptr)
         return Error(Errc::Internal, "the locale C.UTF-8 is missing");
     // Made before the confinement: the library reads its configuration here.
     RAIND_TRY(const auto source, LayerSource::open(blob.get(), arguments.limits));
-    RAIND_TRY(const UniqueFd root, confine_to(std::move(folder), arguments.parent, arguments.limits)
-                                       .context("confine the extraction"));
-    LayerWriter writer(root.get(), arguments.position);
+    auto confined = confine_to(std::move(folders), arguments.parent, arguments.limits);
+    RAIND_TRY(folders, std::move(confined).context("confine the extraction"));
+    std::vector<int> below;
+    for (const UniqueFd& layer : folders.below)
+        below.push_back(layer.get());
+    LayerWriter writer(folders.layer.get(), std::move(below), arguments.limits);
     RAIND_TRY(const LayerStats stats, extract_layer(*source, writer, arguments.limits));
     RAIND_CHECK(source->drain());
     return format_report({.diff_id = Digest::from(source->digest()), .stats = stats});

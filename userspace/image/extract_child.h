@@ -18,6 +18,7 @@ inline constexpr std::string_view kExtractArgument = "--raind-extract-layer";
 inline constexpr int kExtractBlobFd = 3;
 inline constexpr int kExtractFolderFd = 4;
 inline constexpr int kExtractReportFd = 5;
+inline constexpr int kExtractBelowFd = 6;  // and after it: the layers below, topmost first
 
 // Nothing when the arguments do not ask for it. One thread; does not return from a success or
 // failure in the normal way of a program either: the report went through the pipe.

@@ -11,9 +11,8 @@ namespace raind::image {
 
 namespace {
 
-constexpr std::string_view kLowest = "lowest";
-constexpr std::string_view kUpper = "upper";
 constexpr std::size_t kMaxMessage = 4096;
+constexpr int kMaxBelow = 10'000;
 
 // The limits in the order in which they stand in the arguments.
 std::array<std::uint64_t*, 7> numbers_of(ExtractLimits& limits) {
@@ -30,9 +29,8 @@ Result<std::uint64_t> read_number(std::string_view text) {
 }  // namespace
 
 std::vector<std::string> format_arguments(const ExtractArguments& arguments) {
-    std::vector<std::string> words = {
-        std::to_string(arguments.parent),
-        std::string(arguments.position == LayerPosition::Lowest ? kLowest : kUpper)};
+    std::vector<std::string> words = {std::to_string(arguments.parent),
+                                      std::to_string(arguments.below)};
     ExtractLimits limits = arguments.limits;
     for (const std::uint64_t* number : numbers_of(limits))
         words.push_back(std::to_string(*number));
@@ -42,12 +40,13 @@ std::vector<std::string> format_arguments(const ExtractArguments& arguments) {
 Result<ExtractArguments> parse_arguments(std::span<char*> words) {
     ExtractArguments arguments;
     const auto numbers = numbers_of(arguments.limits);
-    if (words.size() != numbers.size() + 2 || (words[1] != kLowest && words[1] != kUpper))
+    if (words.size() != numbers.size() + 2)
         return Error(Errc::InvalidArgument, "wrong arguments for the extraction of a layer");
     RAIND_TRY(const std::int64_t parent,
               parse_number(words[0], 1, std::numeric_limits<int>::max(), "process id"));
     arguments.parent = static_cast<int>(parent);
-    arguments.position = words[1] == kLowest ? LayerPosition::Lowest : LayerPosition::Upper;
+    RAIND_TRY(const std::int64_t below, parse_number(words[1], 0, kMaxBelow, "number of layers"));
+    arguments.below = static_cast<std::size_t>(below);
     for (std::size_t i = 0; i < numbers.size(); ++i) {
         RAIND_TRY(*numbers[i], read_number(words[i + 2]));
     }

@@ -14,7 +14,7 @@ namespace raind::image {
 
 struct ExtractArguments {
     int parent = 0;
-    LayerPosition position = LayerPosition::Lowest;
+    std::size_t below = 0;  // layers below, at kExtractBelowFd and after
     ExtractLimits limits;
 };
 

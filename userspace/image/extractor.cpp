@@ -26,11 +26,17 @@ Result<Child> start(const ExtractJob& job, int report) {
     spawn.program = job.program.string();
     spawn.args = {"raind-extract-layer", std::string(kExtractArgument)};
     const auto words =
-        format_arguments({.parent = ::getpid(), .position = job.position, .limits = job.limits});
+        format_arguments({.parent = ::getpid(), .below = job.below.size(), .limits = job.limits});
     spawn.args.insert(spawn.args.end(), words.begin(), words.end());
     spawn.env = {"LC_ALL=C.UTF-8"};
     spawn.fds = {
         {blob.get(), kExtractBlobFd}, {folder.get(), kExtractFolderFd}, {report, kExtractReportFd}};
+    std::vector<UniqueFd> below;
+    for (const auto& path : job.below) {
+        RAIND_TRY(UniqueFd layer, open_file(path, O_RDONLY | O_DIRECTORY));
+        spawn.fds.emplace_back(layer.get(), kExtractBelowFd + static_cast<int>(below.size()));
+        below.push_back(std::move(layer));
+    }
     spawn.working_dir = "/";
     return Child::spawn(spawn);
 }

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <stop_token>
+#include <vector>
 
 #include "raind/result.h"
 
@@ -14,10 +15,10 @@
 namespace raind::image {
 
 struct ExtractJob {
-    std::filesystem::path program;  // StoreOptions::extract_program
-    std::filesystem::path blob;     // its digest already verified
-    std::filesystem::path folder;   // empty, nobody else uses it
-    LayerPosition position = LayerPosition::Lowest;
+    std::filesystem::path program;                  // StoreOptions::extract_program
+    std::filesystem::path blob;                     // its digest already verified
+    std::filesystem::path folder;                   // empty, nobody else uses it
+    std::vector<std::filesystem::path> below = {};  // layers as laid out, topmost first
     ExtractLimits limits;
 };
 

@@ -60,7 +60,7 @@ class Extraction {
     Status content(const EntryName& name, archive_entry* entry, const EntryMeta& meta);
     Status link(const EntryName& name, const char* target);
     Status dispatch(const EntryName& name, archive_entry* entry);
-    Result<EntryMeta> meta_of(archive_entry* entry);
+    Result<EntryMeta> read_meta(archive_entry* entry);
     Status account(std::uint64_t bytes);
 
     archive* archive_;
@@ -78,7 +78,7 @@ Status Extraction::account(std::uint64_t bytes) {
     return {};
 }
 
-Result<EntryMeta> Extraction::meta_of(archive_entry* entry) {
+Result<EntryMeta> Extraction::read_meta(archive_entry* entry) {
     constexpr la_int64_t kMaxId = 0xfffffffe;
     const la_int64_t uid = archive_entry_uid(entry);
     const la_int64_t gid = archive_entry_gid(entry);
@@ -147,7 +147,9 @@ Status Extraction::link(const EntryName& name, const char* target) {
         return std::move(to.error())
             .context(fmt::format("hard link to '{}'",
                                  printable(std::string_view(target).substr(0, 256))));
-    return writer_->hard_link(name, *to);
+    RAIND_TRY(const std::uint64_t copied,
+              writer_->hard_link(name, *to, limits_.max_bytes - stats_.bytes));
+    return account(copied);
 }
 
 Status Extraction::dispatch(const EntryName& name, archive_entry* entry) {
@@ -156,7 +158,7 @@ Status Extraction::dispatch(const EntryName& name, archive_entry* entry) {
         return writer_->whiteout(name, whiteout);
     if (const char* target = archive_entry_hardlink(entry); target != nullptr)
         return link(name, target);
-    RAIND_TRY(const EntryMeta meta, meta_of(entry));
+    RAIND_TRY(const EntryMeta meta, read_meta(entry));
     switch (archive_entry_filetype(entry)) {
         case AE_IFREG:
             return content(name, entry, meta);

@@ -1,5 +1,6 @@
 #include "userspace/image/layer_writer.h"
 
+#include <array>
 #include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
@@ -9,35 +10,116 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
+#include <unistd.h>
+
+#include "userspace/common/fs.h"
 
 namespace raind::image {
 
 namespace {
 
 constexpr mode_t kNewFolderMode = 0755;
-constexpr const char* kOpaqueXattr = "trusted.overlay.opaque";
+constexpr std::size_t kCopyPiece = 64U << 10;
 
 Error failed(std::string_view what) {
     return os_error(what, errno);
 }
 
-Result<UniqueFd> open_beneath(int root, const std::string& path) {
+Result<UniqueFd> open_folder(int root, const std::string& path) {
     open_how how{};
     how.flags = O_DIRECTORY | O_RDONLY | O_CLOEXEC;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
     UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
-    if (fd)
-        return fd;
-    if (errno == EXDEV)
-        return Error(Errc::InvalidArgument, "a symbolic link in its path leaves the layer", EXDEV);
-    if (errno == ELOOP)
-        return Error(Errc::InvalidArgument, "too many symbolic links in its path", ELOOP);
-    return failed("open its folder");
+    if (!fd)
+        return failed("open its folder");
+    return fd;
+}
+
+Result<UniqueFd> create_file(int parent, const std::string& leaf) {
+    UniqueFd fd(
+        ::openat(parent, leaf.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd)
+        return failed("create file");
+    return fd;
+}
+
+Status make_link(int parent, const std::string& leaf, const std::string& target,
+                 const EntryMeta& meta) {
+    if (::symlinkat(target.c_str(), parent, leaf.c_str()) != 0)
+        return failed("create symbolic link");
+    RAIND_CHECK(set_owner_at(parent, leaf, meta));
+    return set_time_at(parent, leaf, meta.mtime);
+}
+
+Status make_fifo(int parent, const std::string& leaf, const EntryMeta& meta) {
+    if (::mknodat(parent, leaf.c_str(), S_IFIFO | 0600, 0) != 0)
+        return failed("create fifo");
+    RAIND_CHECK(set_owner_at(parent, leaf, meta));
+    if (::fchmodat(parent, leaf.c_str(), meta.permissions, 0) != 0)
+        return failed("set mode");
+    return set_time_at(parent, leaf, meta.mtime);
+}
+
+Status copy_file(const MergedEntry& from, int parent, const std::string& leaf) {
+    const UniqueFd source(
+        ::openat(from.layer, from.path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!source)
+        return failed("open a file of a layer below");
+    RAIND_TRY(const EntryMeta meta, read_meta(source.get()));
+    RAIND_TRY(const UniqueFd file, create_file(parent, leaf));
+    std::vector<char> piece(kCopyPiece);
+    while (true) {
+        const ssize_t n = ::read(source.get(), piece.data(), piece.size());
+        if (n < 0)
+            return failed("read a file of a layer below");
+        if (n == 0)
+            break;
+        RAIND_CHECK(write_all(file.get(), {piece.data(), static_cast<std::size_t>(n)}));
+    }
+    return LayerWriter::finish_file(file.get(), meta);
+}
+
+Status copy_link(const MergedEntry& from, int parent, const std::string& leaf) {
+    RAIND_TRY(const std::string target, read_link(from));
+    return make_link(parent, leaf, target, meta_of(from.info));
 }
 
 struct DirCloser {
     void operator()(DIR* dir) const { ::closedir(dir); }
 };
+
+Result<std::vector<std::string>> names_in(int folder) {
+    const int fd = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return failed("list a folder");
+    const std::unique_ptr<DIR, DirCloser> dir(::fdopendir(fd));
+    if (!dir)
+        return failed("list a folder");
+    std::vector<std::string> names;
+    while (const dirent* entry = ::readdir(dir.get())) {
+        const std::string name = entry->d_name;
+        if (name != "." && name != "..")
+            names.push_back(name);
+    }
+    return names;
+}
+
+// What was to be hidden below an opaque folder is hidden already; see hide().
+Status remove_whiteouts(int folder) {  // NOLINT(misc-no-recursion): as remove_all
+    RAIND_TRY(const auto names, names_in(folder));
+    for (const std::string& name : names) {
+        struct stat info{};
+        if (::fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+            return failed("look at an earlier entry");
+        if (is_whiteout(info) && ::unlinkat(folder, name.c_str(), 0) != 0)
+            return failed("remove a whiteout");
+        if (!S_ISDIR(info.st_mode))
+            continue;
+        RAIND_TRY(const UniqueFd inner, open_folder(folder, name));
+        RAIND_CHECK(remove_whiteouts(inner.get()));
+    }
+    return {};
+}
 
 // The depth is bounded by that of entry names.
 Status remove_all(int parent, const std::string& name) {  // NOLINT(misc-no-recursion)
@@ -46,100 +128,104 @@ Status remove_all(int parent, const std::string& name) {  // NOLINT(misc-no-recu
     if (errno != EISDIR)
         return failed("replace an earlier entry");
     {
-        const int fd =
-            ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
+        const UniqueFd fd(
+            ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!fd)
             return failed("replace an earlier folder");
-        const std::unique_ptr<DIR, DirCloser> dir(::fdopendir(fd));
-        if (!dir)
-            return failed("replace an earlier folder");
-        while (const dirent* entry = ::readdir(dir.get())) {
-            const std::string child = entry->d_name;
-            if (child != "." && child != "..")
-                RAIND_CHECK(remove_all(fd, child));
-        }
+        RAIND_TRY(const auto children, names_in(fd.get()));
+        for (const std::string& child : children)
+            RAIND_CHECK(remove_all(fd.get(), child));
     }
     if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0)
         return failed("replace an earlier folder");
     return {};
 }
 
-Status set_xattrs(int fd, const EntryMeta& meta) {
-    for (const auto& [name, value] : meta.xattrs) {
-        if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0 && errno != ENOTSUP)
-            return failed(fmt::format("set attribute {}", name));
-    }
+Status no_root(const EntryName& name) {
+    if (name.leaf.empty())
+        return Error(Errc::InvalidArgument, "the root of the layer is not a folder");
     return {};
 }
 
-// The owner comes first: changing it clears set-id bits and file capabilities.
-Status set_owner_and_mode(int fd, const EntryMeta& meta) {
-    if (::fchown(fd, meta.uid, meta.gid) != 0)
-        return failed("set owner");
-    if (::fchmod(fd, meta.permissions) != 0)
-        return failed("set mode");
-    return set_xattrs(fd, meta);
+bool whiteout_at(int parent, const std::string& leaf) {
+    struct stat info{};
+    return ::fstatat(parent, leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && is_whiteout(info);
 }
 
-Status set_time(int parent, const std::string& leaf, const timespec& mtime) {
-    const timespec times[2] = {mtime, mtime};
-    if (::utimensat(parent, leaf.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
-        return failed("set time");
-    return {};
+std::vector<int> with_own(int root, std::vector<int> below) {
+    below.insert(below.begin(), root);
+    return below;
 }
 
 }  // namespace
 
-bool LayerWriter::is_whiteout(int parent, const std::string& leaf) const {
-    struct stat info{};
-    return ::fstatat(parent, leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-           S_ISCHR(info.st_mode) && info.st_rdev == makedev(0, 0);
+LayerWriter::LayerWriter(int root, std::vector<int> below, const ExtractLimits& limits)
+    : root_(root), below_(std::move(below)), view_(with_own(root, below_), limits) {
+}
+
+bool LayerWriter::Place::is_root() const {
+    return path == ".";
+}
+
+std::string LayerWriter::Place::child(const std::string& name) const {
+    return is_root() ? name : path + "/" + name;
 }
 
 Status LayerWriter::make_opaque(int parent, const std::string& leaf) const {
-    if (position_ == LayerPosition::Lowest)
+    if (below_.empty())
         return {};
-    const UniqueFd fd(
-        ::openat(parent, leaf.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd || ::fsetxattr(fd.get(), kOpaqueXattr, "y", 1, 0) != 0)
+    RAIND_TRY(const UniqueFd fd, open_folder(parent, leaf));
+    if (::fsetxattr(fd.get(), kOpaqueXattr, "y", 1, 0) != 0)
         return failed("mark folder opaque");
-    return {};
+    return remove_whiteouts(fd.get());
 }
 
-// One folder that an archive did not list: made with plain attributes. In the place of a whiteout
-// it hides what the layers below have under this name.
-Status LayerWriter::ensure_folder(int parent, const std::string& part) {
-    const bool hidden = is_whiteout(parent, part);
+Status LayerWriter::take_after(int fd, const MergedFolder& folder) {
+    RAIND_TRY(const UniqueFd below, open_folder(folder.layers.front(), folder.path));
+    RAIND_TRY(const EntryMeta meta, read_meta(below.get()));
+    folder_times_[folder.path] = meta.mtime;
+    return set_owner_and_mode(fd, meta);
+}
+
+// One folder that an archive did not list: like the one below that it merges with, or made with
+// plain attributes. In the place of a whiteout it hides what the layers below have under this name.
+Status LayerWriter::ensure_folder(int parent, const std::string& part, const MergedFolder& folder) {
+    if (!folder.layers.empty() && folder.layers.front() == root_)
+        return {};
+    const bool hidden = whiteout_at(parent, part);
     if (hidden && ::unlinkat(parent, part.c_str(), 0) != 0)
         return failed("replace a whiteout");
-    if (::mkdirat(parent, part.c_str(), kNewFolderMode) == 0) {
-        if (hidden)
-            RAIND_CHECK(make_opaque(parent, part));
-    } else if (errno != EEXIST) {
+    if (::mkdirat(parent, part.c_str(), kNewFolderMode) != 0)
         return failed("make folder " + part);
-    }
-    return {};
+    if (hidden)
+        return make_opaque(parent, part);
+    if (folder.layers.empty())
+        return {};
+    RAIND_TRY(const UniqueFd fd, open_folder(parent, part));
+    return take_after(fd.get(), folder);
 }
 
-Result<UniqueFd> LayerWriter::make_parents(const EntryName& name) {
-    RAIND_TRY(UniqueFd at, open_beneath(root_, "."));
-    std::string path;
-    for (const std::string& part : name.parents) {
-        RAIND_CHECK(ensure_folder(at.get(), part));
-        path += path.empty() ? part : "/" + part;
-        RAIND_TRY(at, open_beneath(root_, path));
+Result<LayerWriter::Place> LayerWriter::make_folders(const std::vector<MergedFolder>& way) {
+    Place at;
+    at.path = ".";
+    RAIND_TRY(at.fd, open_folder(root_, "."));
+    for (std::size_t i = 1; i < way.size(); ++i) {
+        const auto slash = way[i].path.rfind('/');
+        const std::string part =
+            slash == std::string::npos ? way[i].path : way[i].path.substr(slash + 1);
+        RAIND_CHECK(ensure_folder(at.fd.get(), part, way[i]));
+        RAIND_TRY(at.fd, open_folder(at.fd.get(), part));
+        at.path = way[i].path;
     }
     return at;
 }
 
-Result<UniqueFd> LayerWriter::open_parent(const EntryName& name) {
-    auto parent = open_beneath(root_, name.parent_path());
-    if (parent || parent.error().os_error() == EXDEV || parent.error().os_error() == ELOOP)
-        return parent;
-    auto made = make_parents(name);
-    if (!made && (made.error().os_error() == ENOTDIR || made.error().os_error() == ENOENT))
-        return Error(Errc::InvalidArgument, "a part of its path is not a folder", ENOTDIR);
-    return made;
+Result<LayerWriter::Place> LayerWriter::open_parent(const EntryName& name) {
+    // Nearly always the folder is there already, and no link is on the way.
+    if (auto parent = open_folder(root_, name.parent_path()))
+        return Place{.fd = std::move(*parent), .path = name.parent_path()};
+    RAIND_TRY(const auto way, view_.resolve(name.parents));
+    return make_folders(way);
 }
 
 Status LayerWriter::clear(int parent, const std::string& leaf) {
@@ -151,122 +237,145 @@ Status LayerWriter::clear(int parent, const std::string& leaf) {
 
 Status LayerWriter::folder(const EntryName& name, const EntryMeta& meta) {
     if (name.leaf.empty()) {
-        RAIND_TRY(const UniqueFd top, open_beneath(root_, "."));
+        RAIND_TRY(const UniqueFd top, open_folder(root_, "."));
         folder_times_["."] = meta.mtime;
         return set_owner_and_mode(top.get(), meta);
     }
-    RAIND_TRY(const UniqueFd parent, open_parent(name));
+    RAIND_TRY(const Place parent, open_parent(name));
+    const int at = parent.fd.get();
     struct stat info{};
-    const bool exists = ::fstatat(parent.get(), name.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
+    const bool exists = ::fstatat(at, name.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
     if (!exists || !S_ISDIR(info.st_mode)) {
-        const bool hidden = exists && is_whiteout(parent.get(), name.leaf);
-        RAIND_CHECK(clear(parent.get(), name.leaf));
-        if (::mkdirat(parent.get(), name.leaf.c_str(), kNewFolderMode) != 0)
+        const bool hidden = exists && is_whiteout(info);
+        RAIND_CHECK(clear(at, name.leaf));
+        if (::mkdirat(at, name.leaf.c_str(), kNewFolderMode) != 0)
             return failed("make folder");
         if (hidden)
-            RAIND_CHECK(make_opaque(parent.get(), name.leaf));
+            RAIND_CHECK(make_opaque(at, name.leaf));
     }
-    const UniqueFd fd(
-        ::openat(parent.get(), name.leaf.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd)
-        return failed("open folder");
-    folder_times_[name.path()] = meta.mtime;
+    RAIND_TRY(const UniqueFd fd, open_folder(at, name.leaf));
+    folder_times_[parent.child(name.leaf)] = meta.mtime;
     return set_owner_and_mode(fd.get(), meta);
 }
 
 Result<UniqueFd> LayerWriter::begin_file(const EntryName& name) {
-    if (name.leaf.empty())
-        return Error(Errc::InvalidArgument, "the root of the layer is not a folder");
-    RAIND_TRY(const UniqueFd parent, open_parent(name));
-    RAIND_CHECK(clear(parent.get(), name.leaf));
-    UniqueFd fd(::openat(parent.get(), name.leaf.c_str(),
-                         O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!fd)
-        return failed("create file");
-    return fd;
+    RAIND_CHECK(no_root(name));
+    RAIND_TRY(const Place parent, open_parent(name));
+    RAIND_CHECK(clear(parent.fd.get(), name.leaf));
+    return create_file(parent.fd.get(), name.leaf);
 }
 
 Status LayerWriter::finish_file(int file, const EntryMeta& meta) {
     RAIND_CHECK(set_owner_and_mode(file, meta));
-    const timespec times[2] = {meta.mtime, meta.mtime};
-    if (::futimens(file, times) != 0)
-        return failed("set time");
-    return {};
+    return set_time(file, meta.mtime);
 }
 
 Status LayerWriter::symlink(const EntryName& name, const std::string& target,
                             const EntryMeta& meta) {
-    if (name.leaf.empty())
-        return Error(Errc::InvalidArgument, "the root of the layer is not a folder");
-    RAIND_TRY(const UniqueFd parent, open_parent(name));
-    RAIND_CHECK(clear(parent.get(), name.leaf));
-    if (::symlinkat(target.c_str(), parent.get(), name.leaf.c_str()) != 0)
-        return failed("create symbolic link");
-    if (::fchownat(parent.get(), name.leaf.c_str(), meta.uid, meta.gid, AT_SYMLINK_NOFOLLOW) != 0)
-        return failed("set owner");
-    return set_time(parent.get(), name.leaf, meta.mtime);
-}
-
-Status LayerWriter::hard_link(const EntryName& name, const EntryName& target) {
-    if (name.leaf.empty() || target.leaf.empty())
-        return Error(Errc::InvalidArgument, "a hard link cannot be or name the root of the layer");
-    const auto from = open_beneath(root_, target.parent_path());
-    struct stat info{};
-    if (!from && from.error().os_error() != ENOENT && from.error().os_error() != ENOTDIR)
-        return Error(from.error()).context("hard link to " + target.path());
-    if (!from || ::fstatat(from->get(), target.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
-        return Error(Errc::InvalidArgument,
-                     "hard link to " + target.path() + ", which is not in the same layer");
-    if (S_ISDIR(info.st_mode) || is_whiteout(from->get(), target.leaf))
-        return Error(Errc::InvalidArgument, "hard link to " + target.path() + ", which is no file");
-    if (target.path() == name.path())
-        return {};
-    RAIND_TRY(const UniqueFd parent, open_parent(name));
-    RAIND_CHECK(clear(parent.get(), name.leaf));
-    if (::linkat(from->get(), target.leaf.c_str(), parent.get(), name.leaf.c_str(), 0) != 0)
-        return failed("create hard link to " + target.path());
-    return {};
+    RAIND_CHECK(no_root(name));
+    RAIND_TRY(const Place parent, open_parent(name));
+    RAIND_CHECK(clear(parent.fd.get(), name.leaf));
+    return make_link(parent.fd.get(), name.leaf, target, meta);
 }
 
 Status LayerWriter::fifo(const EntryName& name, const EntryMeta& meta) {
-    if (name.leaf.empty())
-        return Error(Errc::InvalidArgument, "the root of the layer is not a folder");
-    RAIND_TRY(const UniqueFd parent, open_parent(name));
-    RAIND_CHECK(clear(parent.get(), name.leaf));
-    if (::mknodat(parent.get(), name.leaf.c_str(), S_IFIFO | 0600, 0) != 0)
-        return failed("create fifo");
-    if (::fchownat(parent.get(), name.leaf.c_str(), meta.uid, meta.gid, AT_SYMLINK_NOFOLLOW) != 0)
-        return failed("set owner");
-    if (::fchmodat(parent.get(), name.leaf.c_str(), meta.permissions, 0) != 0)
-        return failed("set mode");
-    return set_time(parent.get(), name.leaf, meta.mtime);
+    RAIND_CHECK(no_root(name));
+    RAIND_TRY(const Place parent, open_parent(name));
+    RAIND_CHECK(clear(parent.fd.get(), name.leaf));
+    return make_fifo(parent.fd.get(), name.leaf, meta);
+}
+
+Status LayerWriter::copy_up(const MergedEntry& from, const Place& to, const std::string& leaf) {
+    switch (from.info.st_mode & S_IFMT) {
+        case S_IFREG:
+            return copy_file(from, to.fd.get(), leaf);
+        case S_IFLNK:
+            return copy_link(from, to.fd.get(), leaf);
+        case S_IFIFO:
+            return make_fifo(to.fd.get(), leaf, meta_of(from.info));
+        default:
+            return Error(Errc::InvalidArgument, "it is no file");
+    }
+}
+
+Result<std::uint64_t> LayerWriter::hard_link(const EntryName& name, const EntryName& target,
+                                             std::uint64_t room) {
+    if (name.leaf.empty() || target.leaf.empty())
+        return Error(Errc::InvalidArgument, "a hard link cannot be or name the root of the layer");
+    const auto what = "hard link to " + target.path();
+    auto found_way = view_.resolve(target.parents).context(what);
+    RAIND_TRY(const auto way, std::move(found_way));
+    auto found = view_.find(way.back(), target.leaf).context(what);
+    RAIND_TRY(const auto from, std::move(found));
+    if (!from)
+        return Error(Errc::InvalidArgument,
+                     what + ", which neither this layer nor one below it has");
+    if (S_ISDIR(from->info.st_mode))
+        return Error(Errc::InvalidArgument, what + ", which is a folder");
+    std::uint64_t copied = 0;
+    RAIND_TRY(const Place source, make_folders(way));
+    if (from->layer != root_) {
+        copied = static_cast<std::uint64_t>(from->info.st_size);
+        if (copied > room)
+            return Error(Errc::TooLarge, fmt::format("{}: files of more bytes than allowed", what));
+        RAIND_CHECK(copy_up(*from, source, target.leaf).context(what));
+    }
+    RAIND_TRY(const Place parent, open_parent(name));
+    if (parent.child(name.leaf) == from->path)
+        return copied;
+    RAIND_CHECK(clear(parent.fd.get(), name.leaf));
+    if (::linkat(source.fd.get(), target.leaf.c_str(), parent.fd.get(), name.leaf.c_str(), 0) != 0)
+        return Error(failed("create " + what));
+    return copied;
+}
+
+// Only what the layers below show is hidden: in a folder that merges with none overlayfs does not
+// look for whiteouts, and a process would see them.
+Status LayerWriter::hide(int at, const MergedFolder& below, const std::string& leaf) const {
+    RAIND_TRY(const auto shown, view_.find(below, leaf));
+    if (!shown)
+        return {};
+    struct stat info{};
+    if (::fstatat(at, leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
+        return S_ISDIR(info.st_mode) ? make_opaque(at, leaf) : Status{};
+    if (::mknodat(at, leaf.c_str(), S_IFCHR, makedev(0, 0)) != 0)
+        return failed("create whiteout");
+    return {};
+}
+
+// The roots of layers always merge: overlayfs does not ask whether one is opaque.
+Status LayerWriter::hide_everything() const {
+    for (const int layer : below_) {
+        RAIND_TRY(const auto names, names_in(layer));
+        for (const std::string& name : names)
+            RAIND_CHECK(hide(root_, {.path = ".", .layers = below_}, name));
+    }
+    return {};
 }
 
 // A whiteout speaks of the layers below only: what this layer itself puts under the name stays, and
 // a folder of it then starts empty.
 Status LayerWriter::whiteout(const EntryName& name, const Whiteout& whiteout) {
-    if (position_ == LayerPosition::Lowest)
+    if (below_.empty())
         return {};
-    RAIND_TRY(const UniqueFd parent, open_parent(name));
-    if (whiteout.kind == WhiteoutKind::Opaque)
-        return make_opaque(parent.get(), ".");
-    struct stat info{};
-    if (::fstatat(parent.get(), whiteout.target.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
-        return S_ISDIR(info.st_mode) ? make_opaque(parent.get(), whiteout.target) : Status{};
-    if (::mknodat(parent.get(), whiteout.target.c_str(), S_IFCHR, makedev(0, 0)) != 0)
-        return failed("create whiteout");
-    return {};
+    RAIND_TRY(const auto way, view_.resolve(name.parents));
+    RAIND_TRY(const Place parent, make_folders(way));
+    MergedFolder below = way.back();
+    std::erase(below.layers, root_);
+    if (whiteout.kind == WhiteoutKind::Remove)
+        return hide(parent.fd.get(), below, whiteout.target);
+    if (parent.is_root())
+        return hide_everything();
+    return below.layers.empty() ? Status{} : make_opaque(parent.fd.get(), ".");
 }
 
 Status LayerWriter::finish() {
+    if (!below_.empty() && !folder_times_.contains("."))
+        RAIND_CHECK(take_after(root_, {.path = ".", .layers = below_}));
     for (const auto& [path, mtime] : folder_times_) {
         // A later entry may have replaced the folder; its time is then nobody's.
-        const auto fd = open_beneath(root_, path);
-        if (!fd)
-            continue;
-        const timespec times[2] = {mtime, mtime};
-        if (::futimens(fd->get(), times) != 0)
-            return failed("set time of folder");
+        if (const auto fd = open_folder(root_, path))
+            RAIND_CHECK(set_time(fd->get(), mtime));
     }
     return {};
 }

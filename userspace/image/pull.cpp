@@ -231,7 +231,8 @@ Status Pull::ensure_blob(RegistryClient& registry, const Descriptor& layer) {
 }
 
 Result<Pull::StagedLayer> Pull::stage_layer(const Descriptor& blob, const Digest& diff_id,
-                                            const Digest& chain, LayerPosition position) {
+                                            const Digest& chain,
+                                            const std::vector<std::filesystem::path>& below) {
     RAIND_TRY(TempDir folder, TempDir::make(store_.temporary(), "layer-"));
     const auto inner = folder.path() / kStagedName;
     RAIND_CHECK(make_dirs(inner, 0755));
@@ -240,7 +241,7 @@ Result<Pull::StagedLayer> Pull::stage_layer(const Descriptor& blob, const Digest
               extract_confined({.program = store_.options_.extract_program,
                                 .blob = store_.blobs_.path(blob.digest),
                                 .folder = inner,
-                                .position = position,
+                                .below = below,
                                 .limits = store_.options_.extract},
                                stop_));
     if (laid_out.diff_id != diff_id)
@@ -273,6 +274,7 @@ Status Pull::ensure_layers(RegistryClient& registry, const Documents& documents)
     // Images that share a layer share everything below it in the same order, so two pulls never
     // wait for each other here.
     std::vector<StagedLayer> staged;
+    std::vector<std::filesystem::path> below;  // where each is now, topmost first
     for (std::size_t i = 0; i < chain.size(); ++i) {
         const Descriptor& layer = documents.resolved.manifest.layers[i];
         lease_->hold(layer_name(chain[i]));
@@ -281,14 +283,15 @@ Status Pull::ensure_layers(RegistryClient& registry, const Documents& documents)
         const auto what = fmt::format("layer {} of {}", i + 1, chain.size());
         if (is_there(store_.layer_path(chain[i]))) {
             report(PullProgress::Step::Present, &layer, layer.size);
+            below.insert(below.begin(), store_.layer_path(chain[i]));
             continue;
         }
         RAIND_CHECK(ensure_blob(registry, layer).context(what));
-        const auto position = i == 0 ? LayerPosition::Lowest : LayerPosition::Upper;
-        auto laid_out = stage_layer(layer, diff_ids[i], chain[i], position)
+        auto laid_out = stage_layer(layer, diff_ids[i], chain[i], below)
                             .context(fmt::format("{} ({})", what, layer.digest.str()));
         RAIND_TRY(StagedLayer next, std::move(laid_out));
         next.work = std::move(work);
+        below.insert(below.begin(), next.folder.path() / kStagedName);
         staged.push_back(std::move(next));
     }
     return publish(staged);

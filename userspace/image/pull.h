@@ -8,7 +8,6 @@
 
 #include "userspace/common/fs.h"
 #include "userspace/image/image_store.h"
-#include "userspace/image/layer_writer.h"
 #include "userspace/image/manifest.h"
 #include "userspace/image/registry.h"
 
@@ -44,7 +43,8 @@ class Pull {
     Status ensure_layers(RegistryClient& registry, const Documents& documents);
     Status ensure_blob(RegistryClient& registry, const Descriptor& layer);
     Result<StagedLayer> stage_layer(const Descriptor& blob, const Digest& diff_id,
-                                    const Digest& chain, LayerPosition position);
+                                    const Digest& chain,
+                                    const std::vector<std::filesystem::path>& below);
     Status publish(const std::vector<StagedLayer>& staged);
     Status keep_blob(const Digest& digest, const std::string& bytes);
     Status write_reference(const Documents& documents);

@@ -17,22 +17,43 @@ namespace raind::image::test {
 
 class LayerFixture {
   public:
-    LayerFixture() : dir_(make_dir()) { REQUIRE(make_dirs(layer()).has_value()); }
+    LayerFixture() : dir_(make_dir()) {
+        const stdfs::path empty = dir_.path() / "empty";
+        REQUIRE(make_dirs(empty).has_value());
+        below.push_back(empty);
+        REQUIRE(make_dirs(layer()).has_value());
+    }
 
-    stdfs::path layer() const { return dir_.path() / "layer"; }
+    stdfs::path layer() const { return dir_.path() / name_; }
     stdfs::path outside() const { return dir_.path() / "outside"; }
+    // What was laid out so far becomes a layer below; the next one begins.
+    void next_layer() {
+        below.insert(below.begin(), layer());
+        name_ += "+";
+        REQUIRE(make_dirs(layer()).has_value());
+    }
 
     Result<ExtractReport> extract_bytes(const std::string& blob) {
         std::ofstream(dir_.path() / "blob", std::ios::binary) << blob;
         return extract_confined({.program = RAIND_EXTRACT_PROGRAM,
                                  .blob = dir_.path() / "blob",
                                  .folder = layer(),
-                                 .position = position,
+                                 .below = below,
                                  .limits = limits},
                                 std::stop_token{});
     }
     Result<ExtractReport> extract(const std::vector<Entry>& entries) {
         return extract_bytes(gzip(make_tar(entries)));
+    }
+    // A folder outside with one file.
+    void make_outside() const {
+        REQUIRE(make_dirs(outside()).has_value());
+        std::ofstream(outside() / "good") << "good";
+    }
+    bool nothing_but_good_outside() const {
+        const stdfs::directory_iterator files(outside());
+        return std::distance(begin(files), end(files)) == 1 &&
+               read_file(outside() / "good").value() == "good";
     }
     struct stat look(const std::string& name) const {
         struct stat info{};
@@ -45,7 +66,7 @@ class LayerFixture {
     }
     std::string content(const std::string& name) const { return read_file(layer() / name).value(); }
 
-    LayerPosition position = LayerPosition::Upper;
+    std::vector<stdfs::path> below;  // an empty one at first
     ExtractLimits limits;
 
   private:
@@ -57,6 +78,7 @@ class LayerFixture {
         return std::move(TempDir::make("/var/tmp", "raind-layer-")).value();
     }
     TempDir dir_;
+    std::string name_ = "layer";
 };
 
 }  // namespace raind::image::test

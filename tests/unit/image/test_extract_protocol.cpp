@@ -7,7 +7,7 @@ using raind::Errc;
 using raind::Error;
 
 TEST_CASE("extraction: arguments there and back") {
-    ExtractArguments arguments{.parent = 4711, .position = LayerPosition::Upper, .limits = {}};
+    ExtractArguments arguments{.parent = 4711, .below = 126, .limits = {}};
     arguments.limits.max_bytes = 123;
     arguments.limits.max_xattr_bytes = 9;
     auto words = format_arguments(arguments);
@@ -17,7 +17,7 @@ TEST_CASE("extraction: arguments there and back") {
     const auto read = parse_arguments(raw);
     REQUIRE(read.has_value());
     CHECK(read->parent == 4711);
-    CHECK(read->position == LayerPosition::Upper);
+    CHECK(read->below == 126);
     CHECK(read->limits.max_bytes == 123);
     CHECK(read->limits.max_xattr_bytes == 9);
     raw.pop_back();

@@ -96,6 +96,13 @@ TEST_CASE_FIXTURE(LayerFixture, "layer: zstd and no packing at all") {
 }
 
 TEST_CASE_FIXTURE(LayerFixture, "layer: whiteouts become what overlayfs reads") {
+    REQUIRE(extract({{.name = "etc/gone"},
+                     {.name = "opaque/old"},
+                     {.name = "back/old"},
+                     {.name = "early/old"},
+                     {.name = "early2/old"},
+                     {.name = "replaced"}}));
+    next_layer();
     const auto report = extract({
         {.name = "etc/.wh.gone", .content = ""},
         {.name = "opaque/.wh..wh..opq", .content = ""},
@@ -126,11 +133,199 @@ TEST_CASE_FIXTURE(LayerFixture, "layer: whiteouts become what overlayfs reads") 
     CHECK(xattr(layer() / "etc", "trusted.overlay.opaque") == "absent");
 }
 
+// overlayfs would show such a whiteout as a device.
+TEST_CASE_FIXTURE(LayerFixture, "layer: no whiteout where nothing is hidden") {
+    REQUIRE(extract(
+        {{.name = "both/a"}, {.name = "opaque/b"}, {.name = "opaque/deep/c"}, {.name = "f"}}));
+    next_layer();
+    REQUIRE(extract({{.name = "new/.wh.x"},
+                     {.name = "new/.wh..wh..opq"},
+                     {.name = "both/.wh.x"},
+                     {.name = "both/.wh.a"},
+                     {.name = ".wh.nothing"},
+                     {.name = "opaque/.wh.b"},
+                     {.name = "opaque/deep/.wh.c"},
+                     {.name = "opaque/.wh..wh..opq"},
+                     {.name = "opaque/.wh.b"},
+                     {.name = "f", .type = 'd', .mode = 0700},
+                     {.name = "f/.wh.x"}}));
+    CHECK(exists("new"));
+    CHECK(xattr(layer() / "new", "trusted.overlay.opaque") == "absent");
+    CHECK(is_whiteout(look("both/a")));
+    for (const char* nothing : {"new/x", "both/x", "nothing", "opaque/b", "opaque/deep/c", "f/x"})
+        CHECK_MESSAGE(!exists(nothing), nothing);
+    next_layer();
+    REQUIRE(extract({{.name = "both/.wh.a"}}));
+    CHECK_FALSE(exists("both/a"));  // gone already
+}
+
 TEST_CASE_FIXTURE(LayerFixture, "layer: the lowest one has nothing to hide") {
-    position = LayerPosition::Lowest;
+    below.clear();
     REQUIRE(extract({{.name = "a/.wh.gone"}, {.name = "b/.wh..wh..opq"}, {.name = "b/x"}}));
     CHECK_FALSE(exists("a/gone"));
     CHECK(xattr(layer() / "b", "trusted.overlay.opaque") == "absent");
+}
+
+TEST_CASE_FIXTURE(LayerFixture, "layer: a folder that it does not list is like the one below") {
+    REQUIRE(extract({{.name = ".", .type = 'd', .mode = 0711, .uid = 4, .mtime = 1000},
+                     {.name = "tmp", .type = 'd', .mode = 01777, .mtime = 1111},
+                     {.name = "var/lib",
+                      .type = 'd',
+                      .mode = 0750,
+                      .uid = 33,
+                      .gid = 34,
+                      .mtime = 2222,
+                      .xattrs = {{"user.note", "kept"}}},
+                     {.name = "gone", .type = 'd', .mode = 0700},
+                     {.name = "again", .type = 'd', .mode = 0700},
+                     {.name = "again/old"}}));
+    next_layer();
+    REQUIRE(extract({{.name = "other"}}));
+    next_layer();
+    REQUIRE(extract({{.name = "tmp/file"},
+                     {.name = "var/lib/deep/file"},
+                     {.name = "var/lib/.wh.other"},
+                     {.name = ".wh.gone"},
+                     {.name = "gone/file"},
+                     {.name = "new/file"},
+                     {.name = "again/.wh..wh..opq"}}));
+    CHECK((look("tmp").st_mode & 07777) == 01777);
+    CHECK(look("tmp").st_mtime == 1111);
+    const auto lib = look("var/lib");
+    CHECK((lib.st_mode & 07777) == 0750);
+    CHECK(lib.st_uid == 33);
+    CHECK(lib.st_gid == 34);
+    CHECK(lib.st_mtime == 2222);
+    CHECK(xattr(layer() / "var/lib", "user.note") == "kept");
+    CHECK((look("var/lib/deep").st_mode & 07777) == 0755);
+    CHECK(look("var/lib/deep").st_uid == 0);
+    // What was removed has nothing to hand down.
+    CHECK((look("gone").st_mode & 07777) == 0755);
+    CHECK(xattr(layer() / "gone", "trusted.overlay.opaque") == "y");
+    CHECK((look("again").st_mode & 07777) == 0700);
+    CHECK(xattr(layer() / "again", "trusted.overlay.opaque") == "y");
+    CHECK((look(".").st_mode & 07777) == 0711);
+    CHECK(look(".").st_uid == 4);
+    CHECK(look(".").st_mtime == 1000);
+    next_layer();
+    // An opaque folder gives its own mode on, and hides what lies below it from links.
+    REQUIRE(extract({{.name = "again/new"}}));
+    CHECK((look("again").st_mode & 07777) == 0700);
+    CHECK(xattr(layer() / "again", "trusted.overlay.opaque") == "absent");
+    const auto hidden = extract({{.name = "link", .type = 'h', .content = "again/old"}});
+    REQUIRE_FALSE(hidden.has_value());
+    CHECK(hidden.error().message().find("neither this layer nor one below it has") !=
+          std::string::npos);
+}
+
+TEST_CASE_FIXTURE(LayerFixture, "layer: links of the layers below lead on") {
+    REQUIRE(extract({{.name = "usr/lib", .type = 'd', .mode = 0751},
+                     {.name = "usr/lib/c"},
+                     {.name = "lib", .type = 'l', .content = "usr/lib"},
+                     {.name = "run", .type = 'd', .mode = 0700},
+                     {.name = "var/run", .type = 'l', .content = "/run"},
+                     {.name = "var/up", .type = 'l', .content = "../../../usr"},
+                     {.name = "gone", .type = 'l', .content = "usr"},
+                     {.name = "turned", .type = 'l', .content = "usr"}}));
+    next_layer();
+    REQUIRE(extract({{.name = "lib/a", .content = "a"},
+                     {.name = "var/run/pid", .content = "1"},
+                     {.name = "var/up/lib/b", .content = "b"},
+                     {.name = "lib/.wh.c"},
+                     {.name = ".wh.gone"},
+                     {.name = "gone/d", .content = "d"},
+                     {.name = "turned", .type = 'd', .mode = 0700},
+                     {.name = "turned/e", .content = "e"},
+                     {.name = "lib/sub", .type = 'd', .mode = 0700, .mtime = 3333},
+                     {.name = "lib/sub/f"}}));
+    CHECK_FALSE(exists("lib"));
+    CHECK_FALSE(exists("var/run"));
+    CHECK(content("usr/lib/a") == "a");
+    CHECK(content("usr/lib/b") == "b");
+    CHECK((look("usr/lib").st_mode & 07777) == 0751);
+    CHECK(is_whiteout(look("usr/lib/c")));
+    CHECK(content("run/pid") == "1");
+    CHECK((look("run").st_mode & 07777) == 0700);
+    CHECK(content("gone/d") == "d");
+    CHECK(xattr(layer() / "gone", "trusted.overlay.opaque") == "y");
+    CHECK(content("turned/e") == "e");
+    CHECK(look("usr/lib/sub").st_mtime == 3333);
+    // A file is in the way, two layers down.
+    next_layer();
+    const auto blocked = extract({{.name = "run/pid/x"}});
+    REQUIRE_FALSE(blocked.has_value());
+    CHECK(blocked.error().message().find("is not a folder") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(LayerFixture, "layer: hard links to what lies below") {
+    REQUIRE(extract({{.name = "d", .type = 'd', .mode = 0750, .uid = 5},
+                     {.name = "d/file",
+                      .content = "shared",
+                      .mode = 04711,
+                      .uid = 7,
+                      .gid = 8,
+                      .mtime = 1111,
+                      .xattrs = {{"user.note", "kept"}}},
+                     {.name = "link", .type = 'l', .content = "d/file", .uid = 9, .mtime = 2222},
+                     {.name = "pipe", .type = 'p', .mode = 0620},
+                     {.name = "gone"},
+                     {.name = "alias", .type = 'l', .content = "d"}}));
+    const auto lower = look("d/file");
+    next_layer();
+    const auto report = extract({{.name = "twin", .type = 'h', .content = "alias/file"},
+                                 {.name = "d/third", .type = 'h', .content = "d/file"},
+                                 {.name = "link2", .type = 'h', .content = "link"},
+                                 {.name = "pipe2", .type = 'h', .content = "pipe"},
+                                 {.name = "d/file", .type = 'h', .content = "d/file"},
+                                 {.name = ".wh.gone"}});
+    REQUIRE_MESSAGE(report.has_value(), (report ? "" : report.error().message()));
+    CHECK(report->stats.bytes == 6 + 6);  // the file, and the link's target
+    const auto file = look("d/file");
+    CHECK(file.st_ino != lower.st_ino);
+    CHECK(file.st_nlink == 3);
+    CHECK(look("twin").st_ino == file.st_ino);
+    CHECK(content("twin") == "shared");
+    CHECK((file.st_mode & 07777) == 04711);
+    CHECK(file.st_uid == 7);
+    CHECK(file.st_gid == 8);
+    CHECK(file.st_mtime == 1111);
+    CHECK(xattr(layer() / "twin", "user.note") == "kept");
+    CHECK((look("d").st_mode & 07777) == 0750);
+    CHECK(look("d").st_uid == 5);
+    CHECK(S_ISLNK(look("link2").st_mode));
+    CHECK(look("link2").st_uid == 9);
+    CHECK(look("link2").st_mtime == 2222);
+    CHECK(S_ISFIFO(look("pipe2").st_mode));
+    for (const auto& [target, says] :
+         {std::pair("gone", "neither this layer nor"), std::pair("d", "is a folder"),
+          std::pair("nowhere/at/all", "neither this layer nor")}) {
+        const auto refused = extract({{.name = "x", .type = 'h', .content = target}});
+        REQUIRE_FALSE(refused.has_value());
+        CHECK(refused.error().code() == Errc::InvalidArgument);
+        CHECK_MESSAGE(refused.error().message().find(says) != std::string::npos,
+                      refused.error().message());
+        CHECK_FALSE(exists("x"));
+    }
+    // A little archive does not copy a large file below without an end.
+    next_layer();
+    limits.max_bytes = 5;
+    const auto large = extract({{.name = "x", .type = 'h', .content = "d/file"}});
+    REQUIRE_FALSE(large.has_value());
+    CHECK(large.error().code() == Errc::TooLarge);
+}
+
+TEST_CASE_FIXTURE(LayerFixture, "layer: the root itself can be opaque") {
+    REQUIRE(extract({{.name = "a"}, {.name = "b/c"}, {.name = "d/e"}}));
+    next_layer();
+    REQUIRE(extract({{.name = "f"}}));
+    next_layer();
+    REQUIRE(
+        extract({{.name = "b/new", .content = "n"}, {.name = ".wh..wh..opq"}, {.name = "d/new"}}));
+    CHECK(is_whiteout(look("a")));
+    CHECK(is_whiteout(look("f")));
+    CHECK(content("b/new") == "n");
+    for (const char* folder : {"b", "d"})
+        CHECK_MESSAGE(xattr(layer() / folder, "trusted.overlay.opaque") == "y", folder);
 }
 
 TEST_CASE_FIXTURE(LayerFixture, "layer: attributes are filtered") {
@@ -203,7 +398,7 @@ TEST_CASE_FIXTURE(LayerFixture, "layer: a stop request ends the process") {
     const auto report = extract_confined({.program = RAIND_EXTRACT_PROGRAM,
                                           .blob = layer().parent_path() / "blob",
                                           .folder = layer(),
-                                          .position = position,
+                                          .below = below,
                                           .limits = limits},
                                          source.get_token());
     REQUIRE_FALSE(report.has_value());
