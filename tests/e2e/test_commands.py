@@ -37,8 +37,10 @@ class Commands(Suite):
         def shape(text):
             """The labels of the head, then the checks; how programs are attached and what is missing is the host's."""
             head, table = text.strip().split("\n\n")
-            checks = {row[9:21].strip() for row in table.splitlines()}
-            ports = next(row for row in table.splitlines() if row[9:].startswith("ports "))
+            rows = table.splitlines()
+            check, detail = rows[0].index("CHECK"), rows[0].index("DETAIL")
+            checks = {row[check:detail].strip() for row in rows}
+            ports = next(row[check:].split(maxsplit=1)[1] for row in rows if row[check:].startswith("ports "))
             return [line[:17].strip() for line in head.splitlines()], checks, re.sub("by (tcx|clsact)", "by", ports)
         real = self.lab.raind("system", "check", check=False).stdout
         expect(shape(real) == shape(shown), f"the page has {shape(shown)}, the program {shape(real)}")
