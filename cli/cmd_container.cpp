@@ -20,6 +20,7 @@ namespace {
 
 // Creating may pull the image first, starting fill a volume, removing delete a large tree.
 constexpr std::chrono::seconds kWorkPatience{1800};
+constexpr std::chrono::seconds kKillPatience{60};
 // A container may run for as long as it likes.
 constexpr std::chrono::seconds kWaitPatience{365L * 24 * 3600};
 
@@ -41,11 +42,13 @@ Outcome<Json> action(Context& context, const std::string& container, const std::
                      const Json& body, const std::string& attempt) {
     RAIND_TRY(ApiClient* const api, context.api());
     const bool deletes = verb == "delete";
-    const bool signals = verb == "stop" || verb == "kill";
+    const std::chrono::seconds patience = verb == "stop"   ? kStopPatience
+                                          : verb == "kill" ? kKillPatience
+                                                           : kWorkPatience;
     return api->call({.method = deletes ? "DELETE" : "POST",
                       .target = container_target(container, "/actions/" + verb),
                       .attempt = attempt,
-                      .patience = signals ? kStopPatience : kWorkPatience},
+                      .patience = patience},
                      body);
 }
 
@@ -335,7 +338,9 @@ std::vector<CommandSpec> container_commands() {
     CommandSpec stop = simple("stop", "stop containers: TERM, and KILL after 3 seconds",
                               "CONTAINER [CONTAINER ...]", run_stop,
                               {"raind container stop web", "raind container stop web db"});
-    stop.refused = {{"-t,--time", OptionKind::Value, "raind container kill sends KILL at once"}};
+    stop.refused = {
+        {"-t,--time", OptionKind::Value,
+         "the container says how long, by run --stop-timeout; raind container kill sends KILL at once"}};
     commands.push_back(std::move(stop));
     commands.push_back(kill_spec());
     commands.push_back(rm_spec());

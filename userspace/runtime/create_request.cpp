@@ -38,12 +38,12 @@ unsigned processors() {
 }
 
 Status check_stop(const api::CreateContainerRequest& request) {
-    constexpr std::int64_t kLongest = 86400;
     if (!request.stop_signal.empty())
         RAIND_CHECK(check_signal(request.stop_signal));
-    if (request.stop_timeout && (*request.stop_timeout < 0 || *request.stop_timeout > kLongest))
-        return Error(Errc::InvalidArgument,
-                     fmt::format("invalid stop timeout: 0 to {} seconds", kLongest));
+    if (request.stop_timeout &&
+        (*request.stop_timeout < 0 || *request.stop_timeout > api::kLongestStopTimeout))
+        return Error(Errc::InvalidArgument, fmt::format("invalid stop timeout: 0 to {} seconds",
+                                                        api::kLongestStopTimeout));
     return {};
 }
 

@@ -17,6 +17,8 @@ inline constexpr const char* kDefaultHost = "127.0.0.1";
 inline constexpr std::uint16_t kManagementPort = 7755;
 inline constexpr const char* kStreamsProtocol = "raind.streams.v1";
 
+inline constexpr std::int64_t kLongestStopTimeout = 86'400;  // seconds
+
 // POST /v1/containers
 struct CreateContainerRequest {
     std::string image;

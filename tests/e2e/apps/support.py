@@ -43,7 +43,9 @@ class AppSuite(Suite):
             self.lab.raind("image", "pull", self.images[name], timeout=120)
 
     def start(self, name, app, *words, options=()):
-        self.lab.raind("container", "run", "-d", "--name", name, *options, self.images[app], *words, timeout=30)
+        # A server writes down what it has when it is stopped; the three seconds of the default are for a real machine.
+        patience = ("--stop-timeout", str(int(limit(3))))
+        self.lab.raind("container", "run", "-d", "--name", name, *patience, *options, self.images[app], *words, timeout=30)
         return self.lab.inspect(name)
 
     def start_client(self, name, app, options=()):
