@@ -19,12 +19,41 @@ Error file_error(std::string_view what, const stdfs::path& path, int err = errno
 
 enum class Durability { None, Full };
 
+struct DirCloser {
+    void operator()(DIR* dir) const { closedir(dir); }
+};
+
+using Dir = std::unique_ptr<DIR, DirCloser>;
+
+constexpr std::string_view kUnique = "XXXXXX";
+
+// Hidden, so that nothing that reads a folder takes a half-written file for one of its own.
+std::string unfinished_prefix(const stdfs::path& path) {
+    return fmt::format(".{}.tmp-", path.filename().string());
+}
+
+// Who writes holds the lock of the file: remove_unfinished() takes only what nobody holds.
+Result<UniqueFd> make_unfinished(std::string& temporary) {
+    while (true) {
+        std::string name = temporary;
+        UniqueFd fd(mkostemp(name.data(), O_CLOEXEC));
+        if (!fd)
+            return file_error("create", name);
+        struct stat info{};
+        if (flock(fd.get(), LOCK_EX) != 0 || fstat(fd.get(), &info) != 0)
+            return file_error("lock", name);
+        if (info.st_nlink == 0)
+            continue;
+        temporary = std::move(name);
+        return fd;
+    }
+}
+
 Status write_and_rename(const stdfs::path& path, std::string_view bytes, mode_t mode,
                         Durability durability) {
-    std::string temporary = path.string() + ".XXXXXX";
-    UniqueFd fd(mkostemp(temporary.data(), O_CLOEXEC));
-    if (!fd)
-        return file_error("create", temporary);
+    remove_unfinished(path);
+    std::string temporary = path.parent_path() / (unfinished_prefix(path) + std::string(kUnique));
+    RAIND_TRY(const UniqueFd fd, make_unfinished(temporary));
     const auto fill = [&]() -> Status {
         RAIND_CHECK(write_all(fd.get(), bytes));
         if (fchmod(fd.get(), mode) != 0)
@@ -41,12 +70,6 @@ Status write_and_rename(const stdfs::path& path, std::string_view bytes, mode_t 
     }
     return durability == Durability::Full ? fsync_dir(path.parent_path()) : Status{};
 }
-
-struct DirCloser {
-    void operator()(DIR* dir) const { closedir(dir); }
-};
-
-using Dir = std::unique_ptr<DIR, DirCloser>;
 
 // A container can make trees of any depth: what lies deeper than kMaxDepth is moved up to the top
 // and removed from there, so that neither stack nor descriptors grow with the tree.
@@ -160,6 +183,22 @@ Result<std::string> read_file(const stdfs::path& path, std::size_t limit) {
             return bytes;
         if (bytes.size() > limit)
             return Error(Errc::TooLarge, fmt::format("{} is over {} bytes", path.string(), limit));
+    }
+}
+
+void remove_unfinished(const stdfs::path& path) {
+    const stdfs::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    const Dir dir(opendir(folder.c_str()));
+    const std::string prefix = unfinished_prefix(path);
+    const dirent* entry = nullptr;
+    while (dir && (entry = readdir(dir.get())) != nullptr) {
+        const std::string_view name = entry->d_name;
+        if (!name.starts_with(prefix) || name.size() != prefix.size() + kUnique.size())
+            continue;
+        const UniqueFd fd(openat(dirfd(dir.get()), entry->d_name,
+                                 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+        if (fd && flock(fd.get(), LOCK_EX | LOCK_NB) == 0)
+            unlinkat(dirfd(dir.get()), entry->d_name, 0);
     }
 }
 

@@ -23,6 +23,9 @@ Status write_file_atomic(const stdfs::path& path, std::string_view bytes, mode_t
 // As write_file_atomic without durability, for files on tmpfs.
 Status write_file_rename(const stdfs::path& path, std::string_view bytes, mode_t mode = 0600);
 
+// Both first remove what a killed write of the same file has left beside it; this does only that.
+void remove_unfinished(const stdfs::path& path);
+
 // One write(2) into an existing file: sysctls, cgroup files, id maps.
 Status write_existing(const stdfs::path& path, std::string_view bytes);
 

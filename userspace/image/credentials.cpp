@@ -102,15 +102,7 @@ Result<std::shared_ptr<CredentialStore>> CredentialStore::open(std::filesystem::
     const auto folder = file.parent_path();
     RAIND_CHECK(make_dirs(folder, 0700));
     RAIND_CHECK(set_mode(folder, 0700));
-    const std::string unfinished = file.filename().string() + ".";
-    std::error_code error;
-    for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
-         at.increment(error)) {
-        if (at->path().filename().string().starts_with(unfinished))
-            RAIND_CHECK(remove_tree(at->path()));
-    }
-    if (error)
-        return os_error("list " + folder.string(), error.value());
+    remove_unfinished(file);
     return std::make_shared<CredentialStore>(std::move(file));
 }
 

@@ -1,8 +1,12 @@
+#include <atomic>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include "userspace/common/fs.h"
 
@@ -20,6 +24,54 @@ TEST_CASE("atomic write replaces the whole file with the asked mode") {
     CHECK((info.st_mode & 07777) == 0600);
     CHECK(read_file(dir->path() / "absent").error().code() == Errc::NotFound);
     CHECK(read_file(file, 3).error().code() == Errc::TooLarge);
+}
+
+TEST_CASE("what a killed write left goes with the next one, what is being written stays") {
+    const auto dir = TempDir::make("/tmp", "raind-fs-");
+    REQUIRE(dir.has_value());
+    const auto file = dir->path() / "a";
+    const auto left = dir->path() / ".a.tmp-abc123";
+    const auto held = dir->path() / ".a.tmp-abc456";
+    const std::vector others = {dir->path() / ".b.tmp-abc123", dir->path() / "a.abc123",
+                                dir->path() / ".a.tmp-", dir->path() / ".a.tmp-abc1234"};
+    const auto make = [](const stdfs::path& path) {
+        auto fd = open_file(path, O_CREAT | O_WRONLY, 0600);
+        REQUIRE(fd.has_value());
+        return std::move(*fd);
+    };
+    make(left);
+    for (const auto& other : others)
+        make(other);
+    {
+        const UniqueFd writer = make(held);
+        REQUIRE(flock(writer.get(), LOCK_EX) == 0);
+        REQUIRE(write_file_atomic(file, "first").has_value());
+        CHECK_FALSE(stdfs::exists(left));
+        CHECK(stdfs::exists(held));
+    }
+    REQUIRE(write_file_rename(file, "second").has_value());
+    CHECK_FALSE(stdfs::exists(held));
+    for (const auto& other : others)
+        CHECK_MESSAGE(stdfs::exists(other), other);
+    CHECK(*read_file(file) == "second");
+}
+
+TEST_CASE("many writers of one file: it is always whole, and nothing is left") {
+    const auto dir = TempDir::make("/tmp", "raind-fs-");
+    REQUIRE(dir.has_value());
+    const auto file = dir->path() / "a";
+    std::vector<std::jthread> writers;
+    std::atomic<int> failures = 0;
+    for (char letter : {'a', 'b', 'c', 'd'})
+        writers.emplace_back([&, letter] {
+            for (int i = 0; i < 200; ++i)
+                failures += !write_file_rename(file, std::string(5000, letter)).has_value();
+        });
+    writers.clear();
+    CHECK(failures == 0);
+    const std::string text = *read_file(file);
+    CHECK(text == std::string(5000, text.front()));
+    CHECK(std::distance(stdfs::directory_iterator(dir->path()), stdfs::directory_iterator()) == 1);
 }
 
 TEST_CASE("remove_tree removes links, not what they point to") {

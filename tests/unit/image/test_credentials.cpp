@@ -78,9 +78,10 @@ TEST_CASE("credentials: the store") {
     REQUIRE(store->put("docker.io", who("c", "3")).has_value());
     CHECK(mode_of(file) == 0600);
     // Another start, after a write that was cut short.
-    REQUIRE(write_file_atomic(file.string() + ".a1b2c3", "half", 0600).has_value());
+    const auto half = file.parent_path() / ("." + file.filename().string() + ".tmp-a1b2c3");
+    REQUIRE(write_file_atomic(half, "half", 0600).has_value());
     const auto again = CredentialStore::open(file).value();
-    CHECK_FALSE(stdfs::exists(file.string() + ".a1b2c3"));
+    CHECK_FALSE(stdfs::exists(half));
     CHECK(**again->find("docker.io") == who("c", "3"));
     CHECK_FALSE(again->find("r.test")->has_value());
     CHECK(*again->remove("r.test:5000"));
