@@ -117,4 +117,4 @@ def publish(layout, tag, store, name, new_tag):
         (folder / "link").write_text(target)
 
 
-__all__ = ["FACTOR", "AppSuite", "Failure", "expect", "limit", "main", "run", "wait_until"]
+__all__ = ["FACTOR", "AppSuite", "Failure", "expect", "limit", "main", "oci", "recipe", "registry", "run", "wait_until"]

@@ -3,7 +3,7 @@
 import re
 import time
 
-from support import AppSuite, expect, limit, main, wait_until
+from support import AppSuite, expect, limit, main, oci, recipe, registry, wait_until
 
 REQUESTS = 2000
 # A connection for each request and no new process: bash's own sockets.
@@ -72,6 +72,27 @@ class Nginx(AppSuite):
     def case_an_orderly_end(self):
         self.lab.raind("container", "stop", "web", timeout=30)
         expect(self.lab.inspect("web")["exitCode"] == 0, f"exit code {self.lab.inspect('web')['exitCode']}")
+
+    def case_other_forms_of_the_image(self):
+        for name in ("web", "many"):
+            if self.lab.inspect(name)["state"] == "running":
+                self.lab.raind("container", "stop", name, timeout=30)
+            self.lab.raind("container", "rm", name)
+        original = self.images["nginx"]
+        layout = oci.Layout(self.lab.dir / "forms")
+        for name, packing, form in (("schema2", "gzip", "docker"), ("zstd", "zstd", "oci"), ("plain", "none", "oci")):
+            # Their layers are the same once they are laid out: the one before must be gone, or nothing is unpacked.
+            self.lab.raind("image", "rm", original)
+            image = oci.other_form(recipe.cache_folder() / "layout", recipe.Recipe("nginx").tag, layout, packing, form)
+            registry.push_blobs(self.lab.registry_address, layout, image, f"forms/{name}:1")
+            self.images[name] = original = f"{self.lab.registry_address}/forms/{name}:1"
+            self.lab.raind("image", "pull", original, timeout=120)
+            self.web = self.start(name, name)
+            self.allow("client", name, 80)
+            wait_until("nginx answers", lambda: "<h1>served by nginx</h1>" in self.get("/", check=False).stdout, 20, 0.3)
+            expect(self.get("/large.txt").stdout == "x" * 1000000, f"{name}: a file of a megabyte")
+            self.lab.raind("container", "stop", name, timeout=30)
+            self.lab.raind("container", "rm", name)
 
 
 main(Nginx())

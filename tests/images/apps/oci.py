@@ -1,4 +1,5 @@
 """Layers and images in an OCI layout, from the upper folders of overlays."""
+import gzip
 import hashlib
 import json
 import os
@@ -86,8 +87,21 @@ def manifest_of(directory, tag):
     return None
 
 
+def other_form(directory, tag, into, packing, form):
+    """The same image with layers packed otherwise, or in Docker's form, in another layout; gives its descriptor."""
+    _, manifest = manifest_of(directory, tag)
+    types, layers = TYPES[form], []
+    for layer in manifest["layers"]:
+        data = blob_path(directory, layer["digest"]).read_bytes()
+        if packing != "gzip":
+            data = compress(gzip.decompress(data), packing)
+        layers.append(into.blob(data, types[packing]))
+    config = into.blob(blob_path(directory, manifest["config"]["digest"]).read_bytes(), types["config"])
+    return into.blob(to_json({"schemaVersion": 2, "mediaType": types["manifest"], "config": config, "layers": layers}), types["manifest"])
+
+
 def blob_path(directory, digest):
     return pathlib.Path(directory) / "blobs/sha256" / digest.removeprefix("sha256:")
 
 
-__all__ = ["Layout", "blob_path", "manifest_of", "mark_whiteouts", "write_image", "write_layer", "write_small_layer"]
+__all__ = ["Layout", "blob_path", "manifest_of", "mark_whiteouts", "other_form", "write_image", "write_layer", "write_small_layer"]
