@@ -22,7 +22,6 @@ namespace raind::droplet {
 namespace {
 
 constexpr int kMaxDepth = 256;
-constexpr std::size_t kPiece = 1U << 20;
 
 using Folder = std::unique_ptr<DIR, decltype([](DIR* folder) { ::closedir(folder); })>;
 
@@ -92,26 +91,6 @@ Status copy_meta(int source, int target, const struct stat& info) {
     return {};
 }
 
-Status copy_bytes(int source, int target) {
-    while (true) {
-        const ssize_t n = ::copy_file_range(source, nullptr, target, nullptr, kPiece, 0);
-        if (n == 0 || (n < 0 && errno != EINTR))
-            break;
-    }
-    // What the file systems cannot do between each other, from where it stopped.
-    std::vector<char> piece(kPiece);
-    while (true) {
-        const ssize_t n = ::read(source, piece.data(), piece.size());
-        if (n == 0)
-            return {};
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return os_error("read");
-        RAIND_CHECK(write_all(target, {piece.data(), static_cast<std::size_t>(n)}));
-    }
-}
-
 class Copier {
   public:
     explicit Copier(int root) : root_(root) {}
@@ -172,7 +151,7 @@ class Copier {
         RAIND_TRY(const UniqueFd from, open_at(source, name.c_str(), O_RDONLY));
         RAIND_TRY(const UniqueFd to,
                   open_at(target, name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600));
-        RAIND_CHECK(copy_bytes(from.get(), to.get()));
+        RAIND_CHECK(copy_content(from.get(), to.get()));
         return copy_meta(from.get(), to.get(), info);
     }
 

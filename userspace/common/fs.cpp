@@ -1,5 +1,6 @@
 #include "userspace/common/fs.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <dirent.h>
@@ -8,7 +9,9 @@
 #include <memory>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace raind {
 namespace {
@@ -184,6 +187,58 @@ Result<std::string> read_file(const stdfs::path& path, std::size_t limit) {
         if (bytes.size() > limit)
             return Error(Errc::TooLarge, fmt::format("{} is over {} bytes", path.string(), limit));
     }
+}
+
+namespace {
+
+constexpr std::size_t kPiece = 1U << 20;
+
+// Both descriptors stand at the same place.
+Status copy_range(int source, int target, off_t length) {
+    while (length > 0) {
+        const ssize_t n =
+            copy_file_range(source, nullptr, target, nullptr, static_cast<std::size_t>(length), 0);
+        if (n == 0 || (n < 0 && errno != EINTR))
+            break;
+        length -= std::max<ssize_t>(n, 0);
+    }
+    // What the file systems cannot do between each other, from where it stopped.
+    std::vector<char> piece(length > 0 ? kPiece : 0);
+    while (length > 0) {
+        const ssize_t n =
+            read(source, piece.data(), std::min(piece.size(), static_cast<std::size_t>(length)));
+        if (n == 0)
+            break;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return os_error("read");
+        RAIND_CHECK(write_all(target, {piece.data(), static_cast<std::size_t>(n)}));
+        length -= n;
+    }
+    return {};
+}
+
+}  // namespace
+
+Status copy_content(int source, int target) {
+    struct stat info{};
+    if (fstat(source, &info) != 0)
+        return os_error("stat");
+    off_t at = 0;
+    while (at < info.st_size) {
+        const off_t data = lseek(source, at, SEEK_DATA);
+        if (data < 0 && errno == ENXIO)
+            break;
+        const off_t hole = data < 0 ? -1 : lseek(source, data, SEEK_HOLE);
+        if (hole < 0 || lseek(source, data, SEEK_SET) < 0 || lseek(target, data, SEEK_SET) < 0)
+            return os_error("seek");
+        RAIND_CHECK(copy_range(source, target, hole - data));
+        at = hole;
+    }
+    if (ftruncate(target, info.st_size) != 0)
+        return os_error("set size");
+    return {};
 }
 
 void remove_unfinished(const stdfs::path& path) {

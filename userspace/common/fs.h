@@ -42,6 +42,9 @@ Result<UniqueFd> open_file(const stdfs::path& path, int flags, mode_t mode = 0);
 // Writes everything, over short writes and EINTR.
 Status write_all(int fd, std::string_view bytes);
 
+// Copies the content of a file into an empty one; holes stay holes.
+Status copy_content(int source, int target);
+
 class TempDir {
   public:
     static Result<TempDir> make(const stdfs::path& parent, std::string_view prefix);

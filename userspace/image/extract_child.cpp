@@ -35,7 +35,8 @@ Result<std::string> extract(const ExtractArguments& arguments) {
     LayerWriter writer(folders.layer.get(), std::move(below), arguments.limits);
     RAIND_TRY(const LayerStats stats, extract_layer(*source, writer, arguments.limits));
     RAIND_CHECK(source->drain());
-    return format_report({.diff_id = Digest::from(source->digest()), .stats = stats});
+    return format_report(
+        {.diff_id = Digest::from(source->digest()), .stats = stats, .unpacked = source->bytes()});
 }
 
 std::string run(std::span<char*> words) {

@@ -54,9 +54,9 @@ Result<ExtractArguments> parse_arguments(std::span<char*> words) {
 }
 
 std::string format_report(const ExtractReport& report) {
-    return fmt::format("ok {} {} {} {} {}\n", report.diff_id.hex(), report.stats.entries,
+    return fmt::format("ok {} {} {} {} {} {}\n", report.diff_id.hex(), report.stats.entries,
                        report.stats.bytes, report.stats.skipped_devices,
-                       report.stats.dropped_xattrs);
+                       report.stats.dropped_xattrs, report.unpacked);
 }
 
 std::string format_failure(const Error& error) {
@@ -79,7 +79,7 @@ Result<ExtractReport> parse_report(std::string_view text) {
         return Error(static_cast<Errc>(*code), printable(text.substr(space + 1)));
     }
     const auto words = split(text, ' ');
-    if (words.size() != 6 || words[0] != "ok")
+    if (words.size() != 7 || words[0] != "ok")
         return broken;
     RAIND_TRY(Digest diff_id, Digest::from_hex(words[1]));
     LayerStats stats;
@@ -87,7 +87,8 @@ Result<ExtractReport> parse_report(std::string_view text) {
     RAIND_TRY(stats.bytes, read_number(words[3]));
     RAIND_TRY(stats.skipped_devices, read_number(words[4]));
     RAIND_TRY(stats.dropped_xattrs, read_number(words[5]));
-    return ExtractReport{.diff_id = std::move(diff_id), .stats = stats};
+    RAIND_TRY(const std::uint64_t unpacked, read_number(words[6]));
+    return ExtractReport{.diff_id = std::move(diff_id), .stats = stats, .unpacked = unpacked};
 }
 
 }  // namespace raind::image

@@ -25,6 +25,7 @@ struct ExtractJob {
 struct ExtractReport {
     Digest diff_id;  // of the uncompressed stream; the caller compares it
     LayerStats stats;
+    std::uint64_t unpacked = 0;  // bytes of the stream, and of what was copied from layers below
 };
 
 // On failure the folder holds whatever was laid out so far: the caller removes it.

@@ -147,9 +147,8 @@ Status Extraction::link(const EntryName& name, const char* target) {
         return std::move(to.error())
             .context(fmt::format("hard link to '{}'",
                                  printable(std::string_view(target).substr(0, 256))));
-    RAIND_TRY(const std::uint64_t copied,
-              writer_->hard_link(name, *to, limits_.max_bytes - stats_.bytes));
-    return account(copied);
+    return writer_->hard_link(name, *to,
+                              [this](std::uint64_t bytes) { return feed_->source->copied(bytes); });
 }
 
 Status Extraction::dispatch(const EntryName& name, archive_entry* entry) {

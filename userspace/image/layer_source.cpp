@@ -181,6 +181,11 @@ Status LayerSource::check_limits() const {
     return {};
 }
 
+Status LayerSource::copied(std::uint64_t bytes) {
+    bytes_ += bytes;
+    return check_limits();
+}
+
 Result<std::string_view> LayerSource::next() {
     RAIND_TRY(const Bytes out, produce());
     bytes_ += out.size();

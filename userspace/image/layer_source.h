@@ -32,6 +32,10 @@ class LayerSource {
     // Reads what is left, so that the digest covers the whole stream.
     Status drain();
 
+    // Bytes that are laid out besides, because the layer names files of those below: the same
+    // limits hold for all together.
+    Status copied(std::uint64_t bytes);
+    // What came out so far, and what was copied.
     std::uint64_t bytes() const { return bytes_; }
     // Of the whole uncompressed stream, once next() gave the empty end. Once.
     Sha256Digest digest() { return hash_.finish(); }

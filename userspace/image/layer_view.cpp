@@ -17,7 +17,10 @@ namespace raind::image {
 
 namespace {
 
-constexpr int kMaxLinks = 40;  // path_resolution(7)
+constexpr int kMaxLinks = 40;    // path_resolution(7)
+constexpr int kMaxParts = 2048;  // of a path and of all links on it
+// All of a layer: a hundred seconds or so. Names without links need none.
+constexpr std::uint64_t kMaxLooks = 100'000'000;
 
 Error refuse(std::string what, int os_code) {
     return {Errc::InvalidArgument, std::move(what), os_code};
@@ -62,6 +65,8 @@ Result<LayerView::Step> LayerView::look(const MergedFolder& folder, const std::s
     Step step;
     const std::string path = folder.child(name);
     for (const int layer : folder.layers) {
+        if (++looks_ > kMaxLooks)
+            return Error(Errc::TooLarge, "too many links and folders to be looked for");
         struct stat info{};
         if (::fstatat(layer, path.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
             if (errno == ENOENT)
@@ -89,7 +94,10 @@ Result<std::vector<MergedFolder>> LayerView::resolve(const std::vector<std::stri
     std::vector<std::string> left;
     push(left, parts);
     int links = 0;
+    int parts_seen = 0;
     while (!left.empty()) {
+        if (++parts_seen > kMaxParts)
+            return refuse("its links make too long a path", ENAMETOOLONG);
         const std::string part = std::move(left.back());
         left.pop_back();
         if (part.empty() || part == ".")

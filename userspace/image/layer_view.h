@@ -63,6 +63,7 @@ class LayerView {
 
     std::vector<int> roots_;
     std::uint64_t max_depth_;
+    mutable std::uint64_t looks_ = 0;  // at one name in one layer
 };
 
 }  // namespace raind::image

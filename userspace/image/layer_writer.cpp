@@ -19,7 +19,6 @@ namespace raind::image {
 namespace {
 
 constexpr mode_t kNewFolderMode = 0755;
-constexpr std::size_t kCopyPiece = 64U << 10;
 
 Error failed(std::string_view what) {
     return os_error(what, errno);
@@ -67,15 +66,7 @@ Status copy_file(const MergedEntry& from, int parent, const std::string& leaf) {
         return failed("open a file of a layer below");
     RAIND_TRY(const EntryMeta meta, read_meta(source.get()));
     RAIND_TRY(const UniqueFd file, create_file(parent, leaf));
-    std::vector<char> piece(kCopyPiece);
-    while (true) {
-        const ssize_t n = ::read(source.get(), piece.data(), piece.size());
-        if (n < 0)
-            return failed("read a file of a layer below");
-        if (n == 0)
-            break;
-        RAIND_CHECK(write_all(file.get(), {piece.data(), static_cast<std::size_t>(n)}));
-    }
+    RAIND_CHECK(copy_content(source.get(), file.get()));
     return LayerWriter::finish_file(file.get(), meta);
 }
 
@@ -175,6 +166,8 @@ Status LayerWriter::make_opaque(int parent, const std::string& leaf) const {
     if (below_.empty())
         return {};
     RAIND_TRY(const UniqueFd fd, open_folder(parent, leaf));
+    if (::fgetxattr(fd.get(), kOpaqueXattr, nullptr, 0) > 0)
+        return {};
     if (::fsetxattr(fd.get(), kOpaqueXattr, "y", 1, 0) != 0)
         return failed("mark folder opaque");
     return remove_whiteouts(fd.get());
@@ -298,8 +291,7 @@ Status LayerWriter::copy_up(const MergedEntry& from, const Place& to, const std:
     }
 }
 
-Result<std::uint64_t> LayerWriter::hard_link(const EntryName& name, const EntryName& target,
-                                             std::uint64_t room) {
+Status LayerWriter::hard_link(const EntryName& name, const EntryName& target, const Room& room) {
     if (name.leaf.empty() || target.leaf.empty())
         return Error(Errc::InvalidArgument, "a hard link cannot be or name the root of the layer");
     const auto what = "hard link to " + target.path();
@@ -312,21 +304,19 @@ Result<std::uint64_t> LayerWriter::hard_link(const EntryName& name, const EntryN
                      what + ", which neither this layer nor one below it has");
     if (S_ISDIR(from->info.st_mode))
         return Error(Errc::InvalidArgument, what + ", which is a folder");
-    std::uint64_t copied = 0;
     RAIND_TRY(const Place source, make_folders(way));
     if (from->layer != root_) {
-        copied = static_cast<std::uint64_t>(from->info.st_size);
-        if (copied > room)
-            return Error(Errc::TooLarge, fmt::format("{}: files of more bytes than allowed", what));
+        constexpr std::uint64_t kBlock = 512;  // stat(2): st_blocks
+        RAIND_CHECK(room(static_cast<std::uint64_t>(from->info.st_blocks) * kBlock).context(what));
         RAIND_CHECK(copy_up(*from, source, target.leaf).context(what));
     }
     RAIND_TRY(const Place parent, open_parent(name));
     if (parent.child(name.leaf) == from->path)
-        return copied;
+        return {};
     RAIND_CHECK(clear(parent.fd.get(), name.leaf));
     if (::linkat(source.fd.get(), target.leaf.c_str(), parent.fd.get(), name.leaf.c_str(), 0) != 0)
         return Error(failed("create " + what));
-    return copied;
+    return {};
 }
 
 // Only what the layers below show is hidden: in a folder that merges with none overlayfs does not

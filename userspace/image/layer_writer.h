@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -34,10 +35,10 @@ class LayerWriter {
     Result<UniqueFd> begin_file(const EntryName& name);
     static Status finish_file(int file, const EntryMeta& meta);
     Status symlink(const EntryName& name, const std::string& target, const EntryMeta& meta);
-    // A target that only a layer below has is copied into this one, as overlayfs would; TooLarge if
-    // it has more than `room` bytes. Gives the number of bytes copied.
-    Result<std::uint64_t> hard_link(const EntryName& name, const EntryName& target,
-                                    std::uint64_t room);
+    // A target that only a layer below has is copied into this one, as overlayfs would, if there is
+    // room for the bytes that it takes on disk.
+    using Room = std::function<Status(std::uint64_t bytes)>;
+    Status hard_link(const EntryName& name, const EntryName& target, const Room& room);
     Status fifo(const EntryName& name, const EntryMeta& meta);
     Status whiteout(const EntryName& name, const Whiteout& whiteout);
     // Sets the times of folders, which everything put into them had changed.

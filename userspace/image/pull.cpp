@@ -248,10 +248,22 @@ Result<Pull::StagedLayer> Pull::stage_layer(const Descriptor& blob, const Digest
         return Error(Errc::InvalidArgument,
                      fmt::format("the content is {}, the configuration states {}",
                                  laid_out.diff_id.str(), diff_id.str()));
+    RAIND_CHECK(check_ratio(blob, laid_out.unpacked));
     if (laid_out.stats.skipped_devices > 0)
         log::warning("image {}: {} device nodes left out of layer {}", reference_.familiar(),
                      laid_out.stats.skipped_devices, blob.digest.str());
     return StagedLayer{.folder = std::move(folder), .chain = chain, .work = {}};
+}
+
+Status Pull::check_ratio(const Descriptor& blob, std::uint64_t unpacked) {
+    const ExtractLimits& limits = store_.options_.extract;
+    packed_ += blob.size;
+    unpacked_ += unpacked;
+    if (unpacked_ > limits.ratio_floor && unpacked_ / limits.max_ratio > packed_)
+        return Error(Errc::TooLarge,
+                     fmt::format("up to it {} bytes came out of {}, more than {} to 1", unpacked_,
+                                 packed_, limits.max_ratio));
+    return {};
 }
 
 // One sync for all of them: it costs as much as everything that anybody has written.

@@ -45,6 +45,8 @@ class Pull {
     Result<StagedLayer> stage_layer(const Descriptor& blob, const Digest& diff_id,
                                     const Digest& chain,
                                     const std::vector<std::filesystem::path>& below);
+    // What holds for a layer holds for all together.
+    Status check_ratio(const Descriptor& blob, std::uint64_t unpacked);
     Status publish(const std::vector<StagedLayer>& staged);
     Status keep_blob(const Digest& digest, const std::string& bytes);
     Status write_reference(const Documents& documents);
@@ -59,6 +61,9 @@ class Pull {
     std::stop_token stop_;
     std::shared_ptr<Lease> lease_;
     bool made_directory_ = false;
+    // Of the layers laid out by this pull.
+    std::uint64_t packed_ = 0;
+    std::uint64_t unpacked_ = 0;
 };
 
 }  // namespace raind::image

@@ -27,11 +27,13 @@ TEST_CASE("extraction: arguments there and back") {
 TEST_CASE("extraction: reports") {
     const ExtractReport report{
         .diff_id = Digest::of("x"),
-        .stats = {.entries = 1, .bytes = 2, .skipped_devices = 3, .dropped_xattrs = 4}};
+        .stats = {.entries = 1, .bytes = 2, .skipped_devices = 3, .dropped_xattrs = 4},
+        .unpacked = 5};
     const auto read = parse_report(format_report(report));
     REQUIRE(read.has_value());
     CHECK(read->diff_id == report.diff_id);
     CHECK(read->stats.dropped_xattrs == 4);
+    CHECK(read->unpacked == 5);
     const auto failure = parse_report(format_failure(Error(Errc::TooLarge, "too much \x1b[2J")));
     REQUIRE_FALSE(failure.has_value());
     CHECK(failure.error().code() == Errc::TooLarge);
@@ -41,7 +43,7 @@ TEST_CASE("extraction: reports") {
 
 TEST_CASE("extraction: what a broken process may send") {
     for (const char* text : {"", "ok", "ok\n", "ok zz 1 2 3 4\n", "error\n", "error 99 x\n",
-                             "error x y\n", "error 1\n", "\n", "ok 1 2 3 4 5 6 7\n"}) {
+                             "error x y\n", "error 1\n", "\n", "ok 1 2 3 4 5 6 7 8\n"}) {
         const auto read = parse_report(text);
         CHECK_FALSE(read.has_value());
     }
