@@ -32,6 +32,16 @@ Result<UniqueFd> open_at(int dir, const char* name, int flags, mode_t mode = 0) 
     return fd;
 }
 
+// The root of a user namespace opens everything but what belongs to nobody in it.
+Result<UniqueFd> open_source(int dir, const char* name, int flags) {
+    auto fd = open_at(dir, name, O_RDONLY | flags);
+    if (!fd && fd.error().os_error() == EACCES)
+        return Error(Errc::InvalidArgument,
+                     std::string(name) + ": its user or group is above 65535: containers have none",
+                     EACCES);
+    return fd;
+}
+
 Result<std::vector<std::string>> names_in(int dir) {
     RAIND_TRY(UniqueFd fd, open_at(dir, ".", O_RDONLY | O_DIRECTORY));
     const Folder folder(::fdopendir(fd.get()));
@@ -130,7 +140,7 @@ class Copier {
     // NOLINTNEXTLINE(misc-no-recursion): bounded by kMaxDepth.
     Status folder(int source, int target, const std::string& path, const std::string& name,
                   int depth, const struct stat& info) {
-        RAIND_TRY(const UniqueFd from, open_at(source, name.c_str(), O_RDONLY | O_DIRECTORY));
+        RAIND_TRY(const UniqueFd from, open_source(source, name.c_str(), O_DIRECTORY));
         if (::mkdirat(target, name.c_str(), 0700) != 0)
             return os_error("make folder");
         RAIND_TRY(const UniqueFd to, open_at(target, name.c_str(), O_RDONLY | O_DIRECTORY));
@@ -148,7 +158,7 @@ class Copier {
         }
         if (info.st_nlink > 1)
             files_[key] = path;
-        RAIND_TRY(const UniqueFd from, open_at(source, name.c_str(), O_RDONLY));
+        RAIND_TRY(const UniqueFd from, open_source(source, name.c_str(), 0));
         RAIND_TRY(const UniqueFd to,
                   open_at(target, name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600));
         RAIND_CHECK(copy_content(from.get(), to.get()));
@@ -191,7 +201,7 @@ class Copier {
 }  // namespace
 
 Status copy_folder(int source, int target) {
-    RAIND_TRY(const UniqueFd from, open_at(source, ".", O_RDONLY | O_DIRECTORY));
+    RAIND_TRY(const UniqueFd from, open_source(source, ".", O_DIRECTORY));
     RAIND_TRY(const UniqueFd to, open_at(target, ".", O_RDONLY | O_DIRECTORY));
     struct stat info{};
     if (::fstat(from.get(), &info) != 0)

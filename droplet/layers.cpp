@@ -51,6 +51,32 @@ Result<UniqueFd> open_layer(const std::string& path, int userns) {
     return clone;
 }
 
+// The upper directory is a plain one, and its root is the root of the container. While it belongs
+// to the host's root it is new, and gets owner and mode of the image's root; later they are the
+// container's own affair. The owner comes last: it says that all is done.
+Status dress_upper(const ImageRoot& image, const Spec& spec) {
+    struct stat upper{};
+    struct stat top{};
+    if (::stat(image.upper.c_str(), &upper) != 0)
+        return os_error(image.upper);
+    if (upper.st_uid != 0)
+        return {};
+    if (::stat(image.layers.back().c_str(), &top) != 0)
+        return os_error(image.layers.back());
+    const auto mapped = [](const auto& mappings, std::uint32_t id) {
+        const auto found = map_id(mappings, id);
+        return found ? found : map_id(mappings, 0);
+    };
+    const auto uid = mapped(spec.uid_mappings, top.st_uid);
+    const auto gid = mapped(spec.gid_mappings, top.st_gid);
+    if (!uid || !gid)
+        return {};
+    if (::chmod(image.upper.c_str(), top.st_mode & 07777U) != 0 ||
+        ::chown(image.upper.c_str(), *uid, *gid) != 0)
+        return os_error(image.upper);
+    return {};
+}
+
 // Names inside the private namespace are opened before anything is mounted over the scratch folder.
 Result<Parts> open_parts(const ImageRoot& image, const HostMountRequest& request) {
     Parts parts;
@@ -60,12 +86,8 @@ Result<Parts> open_parts(const ImageRoot& image, const HostMountRequest& request
     }
     RAIND_TRY(parts.upper, open_folder(image.upper));
     RAIND_TRY(parts.work, open_folder(image.work));
-    // The upper directory is a plain one: only its root belongs to the container's root.
-    const auto uid = map_id(request.spec.uid_mappings, 0);
-    const auto gid = map_id(request.spec.gid_mappings, 0);
-    if (request.userns >= 0 && uid && gid &&
-        ::fchownat(parts.upper.get(), "", *uid, *gid, AT_EMPTY_PATH) != 0)
-        return os_error(image.upper);
+    if (request.userns >= 0)
+        RAIND_CHECK(dress_upper(image, request.spec));
     return parts;
 }
 

@@ -70,9 +70,25 @@ Status fill(const MountOptions& options, int source, int mount) {
     return droplet::mount_setattr(mount, {.set = kReadOnly, .recursive = true});
 }
 
-bool is_on_procfs(int fd) {
+bool is_on(int fd, decltype(std::declval<struct statfs>().f_type) type) {
     struct statfs info{};
-    return ::fstatfs(fd, &info) == 0 && info.f_type == PROC_SUPER_MAGIC;
+    return ::fstatfs(fd, &info) == 0 && info.f_type == type;
+}
+
+// Of the mount that the file is on; 0: unknown.
+std::uint64_t mount_of(int fd) {
+    struct statx info{};
+    if (::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &info) != 0 ||
+        (info.stx_mask & STATX_MNT_ID) == 0)
+        return 0;
+    return info.stx_mnt_id;
+}
+
+bool same_file(int one, int other) {
+    struct stat a{};
+    struct stat b{};
+    return ::fstat(one, &a) == 0 && ::fstat(other, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino && mount_of(one) == mount_of(other);
 }
 
 }  // namespace
@@ -106,9 +122,22 @@ bool RootSetup::host_dev() const {
 }
 
 Status RootSetup::check_target(const Mount& entry, int target) const {
-    // A link of the image may have led into procfs: only what validation let through may be there.
-    if (is_on_procfs(target) && !below(entry.destination, "/proc"))
-        return Error(Errc::Forbidden, "nothing may be mounted inside of /proc");
+    const auto inside = [](std::string_view folder) {
+        return Error(Errc::Forbidden, "nothing may be mounted inside of " + std::string(folder));
+    };
+    // A link of the image may have led there: only what validation let through may be inside.
+    if (is_on(target, PROC_SUPER_MAGIC) && !below(entry.destination, "/proc"))
+        return inside("/proc");
+    if (is_on(target, SYSFS_MAGIC) && !below(entry.destination, "/sys"))
+        return inside("/sys");
+    if (!entry.options.bind || entry.options.remount)
+        return {};
+    if (same_file(target, root_.get()))
+        return Error(Errc::Forbidden, "nothing may be mounted on the root");
+    const auto dev = open_in_root(root_.get(), "/dev", O_PATH, Links::Refuse);
+    if (dev && mount_of(dev->get()) != mount_of(root_.get()) &&
+        mount_of(dev->get()) == mount_of(target) && !below(entry.destination, "/dev"))
+        return inside("/dev");
     return {};
 }
 

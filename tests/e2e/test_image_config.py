@@ -99,6 +99,23 @@ class ImageConfig(Suite):
             self.refused("-u", user)
         self.refused("-w", "relative")
 
+    def case_the_root_has_the_mode_and_owner_of_the_image(self):
+        for tag, layers, wanted in (("rooted", [Layer().folder(".", 0o1751, uid=5, gid=6), Layer().file("x", "x")], "1751 5:6"),
+                                    ("top", [Layer().folder(".", 0o700, uid=5), Layer().folder(".", 0o711)], "711 0:0"),
+                                    ("unlisted", [Layer().file("x", "x")], "755 0:0")):
+            image = self.push(tag, [base_layer(), *layers], {"Cmd": ["stat", "-c", "%a %u:%g", "/"]})
+            got = self.output(image=image)
+            expect(got == [wanted], f"{tag}: {got}")
+        # What the container makes of it stays.
+        self.lab.raind("container", "run", "-d", "--name", "root", image, "sh", "-c", "stat -c %a:%u /; chmod 750 /; chown 7 /")
+        for _ in range(2):
+            wait_until("it ends", lambda: self.lab.inspect("root")["state"] == "stopped", 30)
+            self.lab.raind("container", "start", "root")
+        wait_until("it ends", lambda: self.lab.inspect("root")["state"] == "stopped", 30)
+        shown = self.lab.raind("container", "logs", "root").stdout.split()
+        expect(shown == ["755:0", "750:7", "750:7"], f"{shown}")
+        self.lab.raind("container", "rm", "root")
+
     def case_links_in_the_image_end_inside(self):
         for tag, target in (("climb", "../../../../../../etc/shadow"), ("magic", "/proc/1/root/etc/passwd"), ("fd", "/proc/self/fd/0")):
             hostile = Layer().symlink("etc/passwd", target).file("etc/group", GROUP)

@@ -2,6 +2,7 @@
 """Published ports: who reaches them and who does not, whose they are, and what survives what."""
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -216,6 +217,30 @@ class Ports(Suite):
             expect(self.host("tcp", address, "9001") == "refused", f"{address} 9001: not closed")
         self.remove("narrow")
         expect("9001" not in self.table() and len(self.published()) == 4, "something of it is left")
+
+    def case_published_on_loopback_is_not_for_neighbours(self):
+        """A neighbour on the link may send what no router would: a loopback address by the wire."""
+        self.make("lo", "-p", "127.0.0.1:9090:7000", "-p", "127.0.0.1:9090:7000/udp")
+        expect(self.host("udp", "127.0.0.1", "9090") == "ok", "not on loopback")
+
+        def link(netns, name):
+            return json.loads(run("ip", "-j", "-n", netns, "link", "show", name).stdout)[0]["address"]
+        uplink = json.loads(run("ip", "-j", "-n", self.lab.netns, "route", "get", OUTSIDE4).stdout)[0]["dev"]
+        to, sender = link(self.lab.netns, uplink), link(self.lab.outside, "eth0")
+        before = self.lab.raind("container", "logs", "--line", "500", "lo").stdout
+
+        def send(source, destination, data):
+            kind, packet = frames.udp(source, destination, data, dport=9090)
+            run("ip", "netns", "exec", self.lab.outside, BUILD / "tests/confine_probe", "send", "eth0", frames.ether(to, sender, kind, packet).hex())
+        send(OUTSIDE4, "127.0.0.1", b"from the wire")
+        send(OUTSIDE4, "127.9.9.9", b"from the wire")
+        send("127.0.0.1", HOST4, b"from the wire")
+        time.sleep(1)
+        expect(self.lab.raind("container", "logs", "--line", "500", "lo").stdout == before, "the container got it")
+        expect(not self.lab.find_records(0.5, dst__container_name="lo", src__ip=OUTSIDE4), "it is on record as allowed")
+        counter = re.search(r"counter loopback \{\s+packets (\d+)", self.table())
+        expect(counter and int(counter[1]) >= 3, f"not counted: {counter and counter[0]}")
+        self.remove("lo")
 
     def case_the_daemon_may_be_killed(self):
         netns = ["nsenter", "-t", self.lab.inspect("db")["pid"], "-n"]

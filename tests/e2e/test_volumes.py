@@ -31,7 +31,8 @@ def data_layer():
     layer.symlink("data/link", "/etc/passwd", uid=7, gid=8)
     layer.symlink("escape", "/etc")
     layer.symlink("climb", "../../../../../../../../tmp/climbed")
-    layer.symlink("kernel", "/proc")
+    layer.symlink("kernel", "/proc").symlink("devices", "/dev").symlink("settings", "/sys/fs").symlink("root-again", "tmp/../")
+    layer.folder("foreign").file("foreign/far", "f", 0o600, uid=100_000)
     layer.file("afile", "a file\n")
     return layer
 
@@ -221,8 +222,15 @@ class Volumes(Suite):
         expect("/etc" in shown.split(), f"not on the link's aim inside: {shown}")
         shown = self.sh("-v", "esc:/climb", script="cut -d' ' -f5 /proc/self/mountinfo")
         expect("/tmp/climbed" in shown.split() and not os.path.exists("/tmp/climbed"), shown)
-        self.refused("-v", "esc:/kernel", text="nothing may be mounted inside of /proc")
+        for path, folder in (("/kernel", "/proc"), ("/devices", "/dev"), ("/settings", "/sys")):
+            self.refused("-v", f"esc:{path}", text=f"nothing may be mounted inside of {folder}")
+            self.refused("-v", f"{self.host}:{path}", text=f"nothing may be mounted inside of {folder}")
+        self.refused("-v", "esc:/root-again", text="nothing may be mounted on the root")
         self.remove("esc")
+
+    def case_owners_that_containers_do_not_have(self):
+        self.refused("-v", "far:/foreign", text="far: its user or group is above 65535: containers have none")
+        expect("far" not in self.lab.raind("volume", "ls", "-q").stdout, "the volume is left")
 
     def case_a_source_that_became_a_link(self):
         """A container that may write above the source of another's bind cannot send it elsewhere."""

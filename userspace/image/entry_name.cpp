@@ -61,6 +61,10 @@ Result<EntryName> parse_entry_name(std::string_view name, const ExtractLimits& l
     return entry;
 }
 
+bool is_reserved_name(std::string_view part) {
+    return part.starts_with(".wh..wh.") && part != kOpaqueName;
+}
+
 Result<Whiteout> parse_whiteout(std::string_view leaf) {
     if (!leaf.starts_with(kWhiteoutPrefix))
         return Whiteout{};
@@ -71,7 +75,7 @@ Result<Whiteout> parse_whiteout(std::string_view leaf) {
         return refuse("whiteout without a name");
     if (target == "." || target == "..")
         return refuse("whiteout of the folder itself or of the one above");
-    if (target.starts_with(kWhiteoutPrefix))
+    if (is_reserved_name(leaf))
         return refuse("reserved whiteout name");
     return Whiteout{.kind = WhiteoutKind::Remove, .target = std::string(target)};
 }

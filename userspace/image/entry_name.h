@@ -36,8 +36,12 @@ struct Whiteout {
     std::string target;
 };
 
+// Names that aufs kept for itself (".wh..wh.plnk"); layers made on it still have them, and they
+// mean nothing.
+bool is_reserved_name(std::string_view part);
+
 // A name that would mean the folder itself or the one above (".wh..", ".wh...") is refused, as are
-// the other names that aufs reserved (".wh..wh.*") and an empty target.
+// reserved names and an empty target.
 Result<Whiteout> parse_whiteout(std::string_view leaf);
 
 // Extended attributes that are taken over from a layer: "security.capability" and "user.*". Others

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "userspace/common/text.h"
 
@@ -68,6 +70,7 @@ class Extraction {
     LayerWriter* writer_;
     ExtractLimits limits_;
     LayerStats stats_;
+    std::set<std::string> devices_;  // left out
 };
 
 Status Extraction::account(std::uint64_t bytes) {
@@ -147,6 +150,11 @@ Status Extraction::link(const EntryName& name, const char* target) {
         return std::move(to.error())
             .context(fmt::format("hard link to '{}'",
                                  printable(std::string_view(target).substr(0, 256))));
+    // Another name of what was left out.
+    if (devices_.contains(to->path())) {
+        ++stats_.skipped_devices;
+        return {};
+    }
     return writer_->hard_link(name, *to,
                               [this](std::uint64_t bytes) { return feed_->source->copied(bytes); });
 }
@@ -174,6 +182,7 @@ Status Extraction::dispatch(const EntryName& name, archive_entry* entry) {
         case AE_IFCHR:
         case AE_IFBLK:
             ++stats_.skipped_devices;
+            devices_.insert(name.path());
             return {};
         default:
             break;
@@ -191,6 +200,8 @@ Status Extraction::entry(archive_entry* entry) {
     const auto name = parse_entry_name(raw, limits_);
     if (!name)
         return Error(name.error()).context(what);
+    if (is_reserved_name(name->leaf) || std::ranges::any_of(name->parents, is_reserved_name))
+        return {};
     // A name in the middle of a path that is a whiteout would make a folder called ".wh.x".
     for (const std::string& part : name->parents) {
         if (part.starts_with(".wh."))

@@ -58,6 +58,10 @@ std::string prerouting_text(const Stamp& stamp) {
     return base_chain("prerouting", "filter", kPriority,
                       fmt::format("        iifname @bridges goto from_bridge\n"
                                   "        iifname \"lo\" accept\n"
+                                  // A published port is translated before the kernel looks whether
+                                  // a loopback address may come by a wire.
+                                  "        ip daddr 127.0.0.0/8 counter name \"loopback\" drop\n"
+                                  "        ip saddr 127.0.0.0/8 counter name \"loopback\" drop\n"
                                   "        meta mark set meta mark & {:#010x}\n",
                                   ~stamp.mask())) +
            fmt::format(

@@ -129,11 +129,13 @@ std::string stamp_published_text(const Ports& ports, const Stamp& stamp) {
     return text;
 }
 
-// A connection to ::1 is left alone: its source could not be routed to a container.
+// A connection to ::1 or a link-local address is left alone: its source could not be routed to a
+// container.
 std::string port_chains_text(const Ports& ports, const Stamp& stamp) {
     if (ports.empty())
         return {};
-    std::string rules = "        fib daddr type != local return\n        ip6 daddr ::1 return\n";
+    std::string rules =
+        "        fib daddr type != local return\n        ip6 daddr { ::1, fe80::/10 } return\n";
     for (const Kind& kind : kKinds) {
         if (of_kind(ports, kind).empty())
             continue;

@@ -247,10 +247,6 @@ Status write_bundle(const core::ContainerRecord& container, const BundleSpec& sp
     RAIND_CHECK(make_dirs(spec.directory, 0700));
     for (const char* name : {"etc", "diff", "work", "logs", "rootfs"})
         RAIND_CHECK(make_dirs(spec.directory / name, 0755));
-    // Only the root of the upper directory is given away; droplet makes the rest through the
-    // overlay.
-    if (chown((spec.directory / "diff").c_str(), container.ids.first, container.ids.first) != 0)
-        return os_error("chown of the upper directory");
     RAIND_CHECK(write_etc(container, spec));
     const std::string text = dump_json(config, 2) + "\n";
     RAIND_CHECK(write_file_atomic(spec.directory / "config.json", text, 0600));

@@ -148,7 +148,11 @@ Status VolumeManager::drop(const std::vector<std::string>& made) {
     for (const std::string& name : made) {
         RAIND_TRY(const auto record, store_.volumes().find(name));
         RAIND_TRY(const auto users, store_.volumes().users(name));
-        if (record && users.empty() && record->state != VolumeState::Ready)
+        // Another container may have used it meanwhile, found nothing to copy, and written.
+        std::error_code error;
+        const bool used = record && record->state == VolumeState::Empty &&
+                          !stdfs::is_empty(paths_.volume(name), error);
+        if (record && users.empty() && record->state != VolumeState::Ready && !used)
             RAIND_CHECK(store_.volumes().set_state(name, VolumeState::Removing));
     }
     return {};

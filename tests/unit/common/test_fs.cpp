@@ -74,6 +74,38 @@ TEST_CASE("many writers of one file: it is always whole, and nothing is left") {
     CHECK(std::distance(stdfs::directory_iterator(dir->path()), stdfs::directory_iterator()) == 1);
 }
 
+TEST_CASE("a copy has the holes of its source") {
+    const auto dir = TempDir::make("/var/tmp", "raind-fs-");
+    REQUIRE(dir.has_value());
+    constexpr off_t kHole = 64L << 20;
+    const auto open_new = [&](const char* name) {
+        return open_file(dir->path() / name, O_CREAT | O_RDWR, 0600).value();
+    };
+    const UniqueFd source = open_new("source");
+    const std::string text(100'000, 'x');
+    REQUIRE(write_all(source.get(), text).has_value());
+    REQUIRE(lseek(source.get(), kHole, SEEK_SET) == kHole);
+    REQUIRE(write_all(source.get(), "behind the hole").has_value());
+    REQUIRE(ftruncate(source.get(), 2 * kHole) == 0);
+    const UniqueFd target = open_new("target");
+    REQUIRE(copy_content(source.get(), target.get()).has_value());
+    struct stat info{};
+    REQUIRE(fstat(target.get(), &info) == 0);
+    CHECK(info.st_size == 2 * kHole);
+    CHECK(info.st_blocks * 512 < 1L << 20);
+    std::string read(text.size() + 10, '\1');
+    CHECK(pread(target.get(), read.data(), read.size(), 0) == static_cast<ssize_t>(read.size()));
+    CHECK(read == text + std::string(10, '\0'));
+    read.resize(15);
+    CHECK(pread(target.get(), read.data(), read.size(), kHole) == 15);
+    CHECK(read == "behind the hole");
+    const UniqueFd empty = open_new("empty");
+    const UniqueFd copy = open_new("copy");
+    REQUIRE(copy_content(empty.get(), copy.get()).has_value());
+    REQUIRE(fstat(copy.get(), &info) == 0);
+    CHECK(info.st_size == 0);
+}
+
 TEST_CASE("remove_tree removes links, not what they point to") {
     const auto dir = TempDir::make("/tmp", "raind-fs-");
     REQUIRE(dir.has_value());

@@ -128,8 +128,8 @@ TEST_CASE_FIXTURE(LayerFixture, "attack: hard links to the outside") {
 
 TEST_CASE_FIXTURE(LayerFixture, "attack: whiteouts of the outside") {
     std::ofstream(outside()) << "good";
-    for (const char* name : {".wh..", ".wh...", "../.wh.outside", "a/../../.wh.outside", ".wh.",
-                             ".wh..wh.x", ".wh.d/file"})
+    for (const char* name :
+         {".wh..", ".wh...", "../.wh.outside", "a/../../.wh.outside", ".wh.", ".wh.d/file"})
         refusal(extract({{.name = name}}));
     REQUIRE(extract({{.name = "l", .type = 'l', .content = ".."}, {.name = "l/.wh.outside"}}));
     REQUIRE(extract({{.name = "l", .type = 'l', .content = ".."}, {.name = "l/.wh..wh..opq"}}));

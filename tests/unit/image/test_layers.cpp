@@ -418,7 +418,23 @@ TEST_CASE_FIXTURE(LayerFixture, "layer: devices are left out and counted") {
     REQUIRE(report.has_value());
     CHECK(report->stats.skipped_devices == 2);
     CHECK_FALSE(exists("dev/mem"));
+    const auto again = extract({{.name = "dev/mem", .type = 'c'},
+                                {.name = "dev/other", .type = 'h', .content = "dev/mem"}});
+    REQUIRE(again.has_value());
+    CHECK(again->stats.skipped_devices == 2);
+    CHECK_FALSE(exists("dev/other"));
     CHECK_FALSE(exists("dev/sda"));
+}
+
+TEST_CASE_FIXTURE(LayerFixture, "layer: what aufs kept for itself is nothing") {
+    REQUIRE(extract({{.name = ".wh..wh.plnk", .type = 'd', .mode = 0700},
+                     {.name = ".wh..wh.plnk/12.34", .content = "x"},
+                     {.name = ".wh..wh.aufs"},
+                     {.name = "dir/.wh..wh.orph", .type = 'd', .mode = 0700},
+                     {.name = "file"}}));
+    CHECK(exists("file"));
+    CHECK(std::distance(raind::stdfs::directory_iterator(layer()),
+                        raind::stdfs::directory_iterator()) == 1);
 }
 
 TEST_CASE_FIXTURE(LayerFixture, "layer: empty archives") {
