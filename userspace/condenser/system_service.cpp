@@ -50,10 +50,11 @@ api::SystemCheck check_forwarding(const Result<net::ForwardingState>& forwarding
     const std::string detail =
         fmt::format("IPv4 {}, IPv6 {}", word(forwarding->ip4), word(forwarding->ip6));
     if (!forwarding->ip4 || !forwarding->ip6)
-        return warning("forwarding",
-                       detail +
-                           ": containers do not reach the outside over a family that is off "
-                           "(--manage-forwarding, or sysctl)");
+        return warning(
+            "forwarding",
+            detail +
+                ": by a family that is off containers do not reach the outside, nor it their "
+                "published ports (--manage-forwarding, or sysctl)");
     return ok("forwarding", detail);
 }
 
