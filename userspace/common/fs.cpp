@@ -242,18 +242,16 @@ Status copy_content(int source, int target) {
 }
 
 void remove_unfinished(const stdfs::path& path) {
-    const stdfs::path folder = path.has_parent_path() ? path.parent_path() : ".";
-    const Dir dir(opendir(folder.c_str()));
     const std::string prefix = unfinished_prefix(path);
-    const dirent* entry = nullptr;
-    while (dir && (entry = readdir(dir.get())) != nullptr) {
-        const std::string_view name = entry->d_name;
+    std::error_code error;
+    stdfs::directory_iterator at(path.has_parent_path() ? path.parent_path() : ".", error);
+    for (; !error && at != stdfs::directory_iterator(); at.increment(error)) {
+        const std::string name = at->path().filename().string();
         if (!name.starts_with(prefix) || name.size() != prefix.size() + kUnique.size())
             continue;
-        const UniqueFd fd(openat(dirfd(dir.get()), entry->d_name,
-                                 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-        if (fd && flock(fd.get(), LOCK_EX | LOCK_NB) == 0)
-            unlinkat(dirfd(dir.get()), entry->d_name, 0);
+        const auto fd = open_file(at->path(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        if (fd && flock(fd->get(), LOCK_EX | LOCK_NB) == 0)
+            unlink(at->path().c_str());
     }
 }
 

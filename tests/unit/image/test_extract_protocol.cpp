@@ -12,6 +12,7 @@ TEST_CASE("extraction: arguments there and back") {
     arguments.limits.max_xattr_bytes = 9;
     auto words = format_arguments(arguments);
     std::vector<char*> raw;
+    raw.reserve(words.size());
     for (std::string& word : words)
         raw.push_back(word.data());
     const auto read = parse_arguments(raw);
