@@ -11,6 +11,7 @@ for folder in ("tests/support", "tests/images", "tests/images/apps"):
 import oci  # noqa: E402
 import recipe  # noqa: E402
 import registry  # noqa: E402
+import skips  # noqa: E402
 from lab import Failure, run, wait_until  # noqa: E402
 from slow import FACTOR, limit  # noqa: E402
 from suite import Suite, expect, main  # noqa: E402
@@ -88,7 +89,11 @@ def missing_images(apps):
     layout = recipe.cache_folder() / "layout"
     missing = [name for name in apps if not oci.manifest_of(layout, recipe.Recipe(name).tag)]
     if missing and os.environ.get("RAIND_BUILD_IMAGES") == "1":
-        subprocess.run([SOURCE / "tests/images/apps/build", *missing], check=True)
+        done = subprocess.run([SOURCE / "tests/images/apps/build", *missing], check=False, stdout=subprocess.PIPE, text=True)
+        print(done.stdout, end="", flush=True)
+        if done.returncode == skips.EXIT_CODE:
+            return skips.first_reason(done.stdout)
+        done.check_returncode()
         missing = []
     if missing:
         return f"images not built: {' '.join(missing)} (tests/images/apps/build builds them, RAIND_BUILD_IMAGES=1 here too)"

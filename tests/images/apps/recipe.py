@@ -17,6 +17,10 @@ class RecipeError(Exception):
     """A recipe that cannot be built, or a step that failed."""
 
 
+class Unavailable(RecipeError):
+    """This machine lacks what building needs: nothing is wrong with the recipes."""
+
+
 def cache_folder():
     base = os.environ.get("RAIND_TESTBED_CACHE")
     if not base:

@@ -6,12 +6,14 @@ that is mounted for it is seen by the host. They run as root in a chroot, with t
 import os
 import pathlib
 import subprocess
+import tempfile
 import time
 
-from recipe import RecipeError
+from recipe import RecipeError, Unavailable
 
 SUITE = "bookworm"
 LISTS_AGE = 12 * 3600
+APT_FAILED = 100  # the exit code of apt-get
 NAMESPACES = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL"]
 # The first package lists what no container needs; it stays in the image, for the layers above it.
 EXCLUDED = ("doc/*", "man/*", "locale/*", "info/*", "lintian/*")
@@ -54,14 +56,31 @@ def debian_sources():
     wanted = [f"deb {uri} {suite} {component}" for uri, suite, component in sorted(lines)
               if suite in (SUITE, f"{SUITE}-security", f"{SUITE}-updates") and component == "main"]
     if not wanted:
-        raise RecipeError(f"this machine has no apt source for {SUITE}")
+        raise Unavailable(f"this machine has no apt source for {SUITE}")
     return wanted
 
 
-def shell(words, log, what):
+def ask_sources():
+    """Whether the sources answer, asked when something failed that has used them: the release files are enough."""
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "lists/partial").mkdir(parents=True)
+        pathlib.Path(folder, "sources.list").write_text("".join(line + "\n" for line in debian_sources()))
+        options = {"Dir::Etc::sourcelist": f"{folder}/sources.list", "Dir::Etc::sourceparts": "/dev/null", "Dir::State::lists": f"{folder}/lists",
+                   "Dir::Cache": folder, "APT::Sandbox::User": "root", "APT::Update::Error-Mode": "any", "Acquire::Languages": "none",
+                   "Acquire::IndexTargets::deb::Packages::DefaultEnabled": "false", "Acquire::http::Timeout": "20"}
+        words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        done = subprocess.run(["apt-get", *words, "update", "-qq"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Unavailable("a package source cannot be reached: " + (done.stderr.strip().splitlines() or ["no reason given"])[0])
+
+
+def shell(words, log, what, of_apt=lambda code: False):
+    """Runs it, its output in the log; `of_apt`: whether an exit code may come from sources that cannot be reached."""
     with open(log, "ab") as output:
         done = subprocess.run([str(w) for w in words], stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
     if done.returncode != 0:
+        if of_apt(done.returncode):
+            ask_sources()
         tail = pathlib.Path(log).read_text(errors="replace").splitlines()[-15:]
         raise RecipeError(f"{what}: exit {done.returncode}\n" + "\n".join(tail) + f"\n(all of it: {log})")
 
@@ -73,7 +92,8 @@ def bootstrap(tree, packages, log):
     hooks = [word for name in ("setup00.sh", "essential00.sh") for word in
              (f"--{name[:-5]}-hook=/usr/share/mmdebstrap/hooks/merged-usr/{name}",)]
     shell(NAMESPACES + ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--skip=check/qemu",
-                        *options, *hooks, f"--include={','.join(packages)}", SUITE, tree, *debian_sources()], log, "mmdebstrap")
+                        *options, *hooks, f"--include={','.join(packages)}", SUITE, tree, *debian_sources()], log, "mmdebstrap",
+          of_apt=bool)
     for name, text in (("etc/resolv.conf", ""), ("etc/apt/sources.list", ""), ("etc/hostname", "")):
         (tree / name).write_text(text)
     subprocess.run(["chroot", str(tree), "sh", "-c", CLEAN], check=True)
@@ -107,6 +127,6 @@ def run_step(step, lowers, folder, work, log):
         path.mkdir(parents=True, exist_ok=True)
     os.chmod(folder, 0o755)
     shell(NAMESPACES + ["sh", "-euc", ENTER, "enter", ":".join(map(str, lowers)), folder, scratch, root, work], log,
-          f"step {step.key}")
+          f"step {step.key}", of_apt=lambda code: step.packages and code == APT_FAILED)
     if step.packages and old:
         stamp.touch()
