@@ -57,6 +57,40 @@ class Run:
         return self.process.returncode, out, err.decode(errors="replace")
 
 
+class Shell:
+    """vm/shell and its terminal, which has a size of its own."""
+
+    def __init__(self, *words):
+        self.person, self.terminal = pty.openpty()
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+        self.before = termios.tcgetattr(self.terminal)
+        self.process = subprocess.Popen([SOURCE / "vm/shell", "--kernel", KERNEL, *words], cwd=SOURCE, stdin=self.terminal,
+                                        stdout=self.terminal, stderr=self.terminal, start_new_session=True)
+        self.seen = b""
+
+    def until(self, text, seconds=120):
+        end = time.monotonic() + seconds
+        while text not in self.seen:
+            readable = select.select([self.person], [], [], 0.2)[0]
+            expect(time.monotonic() < end and (readable or self.process.poll() is None), f"no {text!r} in {self.seen[-500:]!r}")
+            if readable:
+                self.seen += os.read(self.person, 4096)
+
+    def type(self, text):
+        os.write(self.person, text)
+
+    def end(self):
+        """The exit code, and whether the terminal is as it was before."""
+        return self.process.wait(timeout=60), termios.tcgetattr(self.terminal) == self.before
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+        os.close(self.person)
+        os.close(self.terminal)
+
+
 def leftovers():
     """Processes of a run that outlived it."""
     found = []
@@ -99,6 +133,31 @@ class Cases:
             done = subprocess.run(words, cwd=SOURCE, capture_output=True, text=True, check=False)
             expect(done.returncode == code and text in done.stderr, f"{words}: {done.returncode} {done.stderr!r}")
 
+    def case_paths_that_are_not_there(self):
+        """One line each."""
+        for option, path in (("--disk", "/nonexistent/d"), ("--console", "/nonexistent/c"), ("--rw", "/nonexistent"), ("--ro", "/nonexistent"),
+                             ("--root", "/nonexistent")):
+            code, out, err = Run(option, path, "--", "true").end()
+            expect((code, out, err) == (125, b"", f"vm: {path}: No such file or directory\n"), f"{option}: {code} {out} {err!r}")
+        code, out, err = Run("--", "true", RAIND_TESTBED_CACHE="/dev/null/cache").end()
+        expect((code, out, err) == (125, b"", "vm: /dev/null/cache: Not a directory\n"), f"cache: {code} {out} {err!r}")
+
+    def case_nobody_reads(self):
+        """Output that nobody reads any more ends the guest, whether more of it comes or not."""
+        runs = [Run("--", "sh", "-c", script) for script in ("echo one; yes", "echo one; sleep 1000")]
+        try:
+            for run in runs:
+                expect(run.process.stdout.readline() == b"one\n", "no output")
+                run.process.stdout.close()
+                expect(run.process.wait(timeout=20) == 141, f"exit code {run.process.returncode}")
+                err = run.process.stderr.read()
+                expect(err == b"", f"said: {err}")
+        finally:
+            for run in runs:
+                run.process.terminate()
+                run.process.wait()
+        expect(not leftovers(), f"left: {leftovers()}")
+
     def case_two_guests(self):
         """One does its work, beside it one that never ends."""
         script = INSIDE.format(big=BIG)
@@ -133,39 +192,25 @@ class Cases:
         expect("Kernel panic - not syncing: sysrq triggered crash" in err, f"the reason is not shown: {err}")
 
     def case_shell(self):
-        """A person's terminal: size, Ctrl-C, exit code, terminal restored."""
-        person, terminal = pty.openpty()
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
-        before = termios.tcgetattr(terminal)
-        shell = subprocess.Popen([SOURCE / "vm/shell", "--kernel", KERNEL], cwd=SOURCE, stdin=terminal, stdout=terminal,
-                                 stderr=terminal, start_new_session=True)
-        seen = b""
-
-        def until(text, seconds=120):
-            nonlocal seen
-            end = time.monotonic() + seconds
-            while text not in seen:
-                expect(time.monotonic() < end and shell.poll() is None, f"no {text!r} in {seen[-500:]!r}")
-                if select.select([person], [], [], 0.2)[0]:
-                    seen += os.read(person, 4096)
-
+        """A person's terminal: size, Ctrl-C, exit code, terminal restored; beside it one with a limit of time."""
+        limited = Shell("--timeout", "2")
+        shell = Shell()
         try:
-            until(b"# ")
-            os.write(person, b"stty size; tty; sleep 500\r")
-            until(b"33 101")
-            until(b"/dev/hvc0")
-            os.write(person, b"\x03")
-            os.write(person, b"echo an$((6*7))swer\r")
-            until(b"an42swer", 60)
-            os.write(person, b"exit 5\r")
-            expect(shell.wait(timeout=60) == 5, f"exit code {shell.returncode}")
-            expect(termios.tcgetattr(terminal) == before, "the terminal is not as before")
+            shell.until(b"# ")
+            shell.type(b"stty size; tty; sh -c 'echo it sleep''s; exec sleep 500'\r")
+            shell.until(b"33 101")
+            shell.until(b"/dev/hvc0")
+            shell.until(b"it sleeps")  # a signal between two commands can be lost
+            shell.type(b"\x03")
+            shell.type(b"echo an$((6*7))swer\r")
+            shell.until(b"an42swer", 60)
+            shell.type(b"exit 5\r")
+            expect(shell.end() == (5, True), f"exit code, terminal as before: {shell.end()}")
+            limited.until(b"vm: timed out after 2 s")
+            expect(limited.end() == (124, True), f"exit code, terminal as before: {limited.end()}")
         finally:
-            if shell.poll() is None:
-                shell.terminate()
-                shell.wait()
-            os.close(person)
-            os.close(terminal)
+            shell.close()
+            limited.close()
 
     def case_stopped(self):
         """Ended from outside: nothing of it stays, or the next run takes it away, but not what belongs to a run that lives."""

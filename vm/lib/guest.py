@@ -125,6 +125,12 @@ class Guest:
 
     # preparation
 
+    def check_paths(self):
+        """What is not there is said by its name, not by what fails over it."""
+        for path in (self.options.root, *self.options.ro, *self.options.rw):
+            os.stat(path)
+        self.console.touch()
+
     def write_command(self):
         lines = [f"export {name}={shlex.quote(value)}" for name, value in os.environ.items()
                  if KEPT_VARIABLES.match(name)]
@@ -222,6 +228,7 @@ class Guest:
 
     def run(self):
         """The command's exit code."""
+        self.check_paths()
         self.write_command()
         self.write_settings()
         listener = socket.socket(socket.AF_UNIX)
@@ -242,8 +249,11 @@ class Guest:
         try:
             while qemu.poll() is None:
                 self.note_start(began)
+                self.check_time(began)
                 time.sleep(0.05)
         finally:
+            qemu.kill()
+            qemu.wait()
             if before:
                 termios.tcsetattr(0, termios.TCSADRAIN, before)
 
@@ -255,9 +265,16 @@ class Guest:
             elif passed > BOOT_SECONDS:
                 raise Problem(f"the guest did not start within {BOOT_SECONDS} s")
 
+    def check_time(self, began):
+        limit = self.options.timeout
+        if limit is not None and self.boot_seconds is not None and time.monotonic() - began - self.boot_seconds > limit:
+            raise TimedOut(f"timed out after {limit} s")
+
     def stream(self, listener, qemu, began):
         """Output as it comes, until QEMU ends; limits for the boot and for the command."""
         sources = [listener]
+        reader = select.poll()
+        reader.register(1, 0)  # tells that nobody reads any more, also when there is nothing to write
         while True:
             for ready in select.select(sources, [], [], 0.1)[0]:
                 if ready is listener:
@@ -269,9 +286,9 @@ class Guest:
                 while sources and sources[0] is not listener and self.forward(sources[0]):
                     pass
                 return
-            ran = time.monotonic() - began - (self.boot_seconds or 0)
-            if self.boot_seconds is not None and ran > self.options.timeout:
-                raise TimedOut(f"timed out after {self.options.timeout} s")
+            if reader.poll(0):
+                raise BrokenPipeError
+            self.check_time(began)
 
     @staticmethod
     def forward(connection):
