@@ -25,11 +25,13 @@ BROKEN = 125
 BOOT_SECONDS = 300
 LAST_LINES = 40
 LOCK, KEPT = "lock", "kept"  # files in the folder of a run
-KERNEL_ARGUMENTS = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr norandmaps clocksource=tsc "
+# loglevel 5: up to warnings, as those of WARN() are.
+KERNEL_ARGUMENTS = ("console=ttyS0 quiet loglevel=5 panic=-1 mitigations=off nokaslr norandmaps clocksource=tsc "
                     "tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests apparmor=1 security=apparmor "
                     "sysrq_always_enabled=1")
 DEATH = re.compile(r"Kernel panic|Oops|BUG:")
-WARNING = re.compile(r"BUG:|Oops|WARNING: CPU|Call Trace|rcu.*stall|Out of memory|Kernel panic")
+# WARN() names the CPU at the beginning, from 7.x on at the end.
+WARNING = re.compile(r"BUG:|Oops|WARNING: (?:CPU: |.*CPU#)\d|Call Trace|rcu.*stall|Out of memory|Kernel panic")
 KEPT_VARIABLES = re.compile(r"^(PATH|CI|RAIND_.*)$")
 DISK_MB = 8192
 
