@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The guest's power is cut in the middle of work (QEMU is killed); after the next boot with the same disk nothing that was acknowledged
-is lost, and no packet passes that no rule permits."""
+is lost, no packet passes that no rule permits, and the kernel has not warned."""
 import os
 import pathlib
 import random
@@ -12,9 +12,10 @@ import tempfile
 import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(SOURCE / "vm" / "lib"))
+sys.path[:0] = [str(SOURCE / "vm" / "lib"), str(SOURCE / "tests" / "support")]
 import guest  # noqa: E402
 import kernel  # noqa: E402
+import kernel_log  # noqa: E402
 
 KERNEL = os.environ.get("RAIND_VM_KERNEL", "6.12")
 ROUNDS = int(os.environ.get("RAIND_VM_ROUNDS", "1"))
@@ -27,7 +28,7 @@ def boot(folder, mode):
                        PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     return subprocess.Popen(
         [SOURCE / "vm/run", "--kernel", KERNEL, "--disk", folder / "disk", "--rw", folder / "shared", "--timeout", str(WORK_LIMIT),
-         "--", "/usr/bin/python3", SOURCE / "tests/vm/power_cut_guest.py", mode, folder / "shared"],
+         "--console", folder / mode, "--", "/usr/bin/python3", SOURCE / "tests/vm/power_cut_guest.py", mode, folder / "shared"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
@@ -58,6 +59,7 @@ def cut(folder, after):
         os.kill(pid, signal.SIGKILL)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 125 and "vm: the guest died" in output, f"cut: {process.returncode} {output}"
+    return output
 
 
 def one_round(number):
@@ -65,11 +67,14 @@ def one_round(number):
     (folder / "shared").mkdir()
     try:
         after = random.randrange(8, 24)
-        cut(folder, after)
+        worked = cut(folder, after)
         process = boot(folder, "check")
         output = process.communicate(timeout=WORK_LIMIT + 400)[0]
         print(f"round {number}, cut after {after} notes: {output}", end="", flush=True)
-        return process.returncode == 0
+        warnings = [f"{mode}: {line}" for mode, said in (("work", worked), ("check", output))
+                    for line in kernel_log.surprising(kernel_log.console_lines(folder / mode), said)]
+        print("".join(f"kernel warning: {line}\n" for line in warnings), end="", flush=True)
+        return process.returncode == 0 and not warnings
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """vm/run and vm/shell do what their page says: exit codes, output, isolation, disk, death, time limit, terminal."""
 import fcntl
+import json
 import os
 import pathlib
 import pty
@@ -31,6 +32,20 @@ cat /sys/fs/cgroup/cgroup.subtree_control
 echo lost >"$1/lost"; chown 1234:5678 "$1/shared" && echo kept >"$1/shared/kept"; setcap cap_net_raw+ep "$1/shared/kept"
 echo survived >/var/lib/raind/mark; sync
 echo "to standard error" >&2; kill -9 $$
+"""
+
+
+# Tests of a suite; the last one leaves somebody behind who makes the kernel warn once no test runs any more.
+SUITE = """
+cmake_minimum_required(VERSION 3.20)
+project(suite NONE)
+enable_testing()
+add_test(NAME quiet COMMAND true)
+add_test(NAME announces COMMAND sh -c "echo 'expected kernel warning: 0 wanted'; echo '<4>WARNING: CPU: 0 wanted' >/dev/kmsg")
+add_test(NAME surprises COMMAND sh -c "echo '<4>WARNING: CPU: 0 surprise' >/dev/kmsg")
+add_test(NAME leaves COMMAND sh -c
+  "(while test -d /proc/$PPID; do :; done; echo '<4>WARNING: f.c:1 at f+0x1/0x2, CPU#0: late/1' >/dev/kmsg) &")
+set_tests_properties(quiet announces surprises leaves PROPERTIES WORKING_DIRECTORY /)
 """
 
 
@@ -211,6 +226,24 @@ class Cases:
         finally:
             shell.close()
             limited.close()
+
+    def case_suite(self):
+        """Warnings of the kernel count: of a test unless it announced them, and after the last test, too."""
+        tree = self.folder / "tree"
+        tree.mkdir()
+        (tree / "CMakeLists.txt").write_text(SUITE)
+        subprocess.run(["cmake", "-S", tree, "-B", tree / "build"], check=True, capture_output=True)
+        report = tree / "report"
+        done = subprocess.run([SOURCE / "tests/vm/suite", "--kernel", KERNEL, "--build", tree / "build", "-R", ".", "--shards", "1", "--timeout", "120",
+                               "--report", report],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        expect(report.exists(), f"suite: {done.stdout} {done.stderr}")
+        results = {result["name"]: (result["status"], result["reason"]) for result in json.loads(report.read_text())}
+        late = results.pop("end_of_guest", ("absent", ""))
+        expect(results == {"quiet": ("passed", ""), "announces": ("passed", ""), "surprises": ("failed", "kernel warning: WARNING: CPU: 0 surprise"),
+                           "leaves": ("passed", "")}, f"results: {results}")
+        expect(late[0] == "failed" and late[1].endswith("WARNING: f.c:1 at f+0x1/0x2, CPU#0: late/1") and done.returncode == 1,
+               f"after the last test: {late} {done.returncode}")
 
     def case_stopped(self):
         """Ended from outside: nothing of it stays, or the next run takes it away, but not what belongs to a run that lives."""
