@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""`cmake --install` into an empty root: the files, the unit, and the daemon as a service manager starts it."""
+"""Installation into an empty root: the files, the unit, the daemon as a service manager starts it, and removal.
+
+From build/release by `make install` and `make uninstall`, as the operator's page says; from another build tree by `cmake --install`.
+"""
 import os
 import pathlib
 import re
@@ -17,6 +20,15 @@ from suite import Suite, expect, main, skip  # noqa: E402
 
 PREFIX = "/opt/raind-test"
 PROGRAMS = ("raind", "condenser", "droplet")
+RELEASE = lab.SOURCE / "build/release"
+# `make install` looks first whether all is built, which takes a guest without KVM too long.
+BY_MAKE = lab.BUILD.resolve() == RELEASE and "IN_VM" not in os.environ
+
+
+def make(*words):
+    """As a person types it, not as a part of the `make test` that runs this."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    run("make", "-C", lab.SOURCE, *words, env=environment, timeout=300)
 
 
 class Install(Suite):
@@ -25,20 +37,45 @@ class Install(Suite):
     def __init__(self):
         super().__init__()
         self.root = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir="/var/tmp"))
-        build = self.root / "build"  # the prefix is part of the configuration; that of the build stays as it is
-        cache = (lab.BUILD / "CMakeCache.txt").read_text()
-        shared = re.search(r"^RAIND_BIN_DIR:PATH=(.*)$", cache, re.MULTILINE)
-        run("cmake", "-G", "Ninja", "-S", lab.SOURCE, "-B", build, f"-DCMAKE_INSTALL_PREFIX={PREFIX}",
-            f"-DRAIND_BIN_DIR={shared.group(1)}", timeout=120)
-        run("cmake", "--install", build, env=dict(os.environ, DESTDIR=str(self.root / "dest")))
-        shutil.rmtree(build)
-        self.place = self.root / "dest" / PREFIX.lstrip("/")
+        self.dest = self.root / "dest"
+        cache = dict(re.findall(r"^(\w+):PATH=(.*)$", (lab.BUILD / "CMakeCache.txt").read_text(), re.MULTILINE))
+        (self.install_by_make if BY_MAKE else self.install_by_cmake)(cache)
+        self.place = self.dest / PREFIX.lstrip("/")
         lab.BIN = self.place / "bin"
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(str(self.root / "notify"))
         self.notify.settimeout(30)
         os.environ["NOTIFY_SOCKET"] = str(self.root / "notify")
         self.ready = ""
+
+    def install_by_make(self, cache):
+        """What was installed from this tree before can be uninstalled from it afterwards, and its prefix is as it was."""
+        self.manifest = RELEASE / "install_manifest.txt"
+        self.manifest_before = self.manifest.read_bytes() if self.manifest.exists() else None
+        try:
+            make("install", f"DESTDIR={self.dest}", f"PREFIX={PREFIX}")
+        finally:
+            run("cmake", "--preset", "release", f"-DCMAKE_INSTALL_PREFIX={cache['CMAKE_INSTALL_PREFIX']}", cwd=lab.SOURCE, timeout=120)
+
+    def install_by_cmake(self, cache):
+        build = self.root / "build"  # the prefix is part of the configuration; that of the build stays as it is
+        run("cmake", "-G", "Ninja", "-S", lab.SOURCE, "-B", build, f"-DCMAKE_INSTALL_PREFIX={PREFIX}",
+            f"-DRAIND_BIN_DIR={cache['RAIND_BIN_DIR']}", timeout=120)
+        run("cmake", "--install", build, env=dict(os.environ, DESTDIR=str(self.dest)))
+        shutil.rmtree(build)
+
+    def uninstall(self):
+        """What is wrong with the removal."""
+        try:
+            make("uninstall", f"DESTDIR={self.dest}")
+        except lab.Failure as problem:
+            return [str(problem)]
+        finally:
+            self.manifest.unlink(missing_ok=True)
+            if self.manifest_before is not None:
+                self.manifest.write_bytes(self.manifest_before)
+        left = [str(path) for path in self.dest.rglob("*") if not path.is_dir()]
+        return [f"make uninstall left {' '.join(left)}"] if left else []
 
     def prepare(self):
         self.ready = self.notify.recv(4096).decode()
@@ -86,6 +123,10 @@ class Install(Suite):
 
     def close(self):
         problems = super().close()
+        if BY_MAKE:
+            wrong = self.uninstall()
+            print("".join(f"failed: {text}\n" for text in wrong) or "passed: make uninstall\n", end="")
+            problems += wrong
         self.notify.close()
         shutil.rmtree(self.root)
         return problems
