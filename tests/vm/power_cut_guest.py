@@ -1,7 +1,8 @@
 """The two halves of the power cut inside the guest: `work FOLDER` changes things until the power is gone, `check FOLDER` looks after
 the next boot. FOLDER is the machine's; the state is on the disk at /var/lib/raind.
 
-What was acknowledged is a line of FOLDER/acknowledged: {"container": NAME, "step": ...} or {"policy": COMMENT}.
+What was acknowledged is a line of FOLDER/acknowledged: {"container": NAME, "step": ...}, {"policy": COMMENT} or {"volume": NAME}. The first
+container has the volume, in which it notes each boot at its start, and a published port.
 """
 import json
 import os
@@ -10,11 +11,13 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import agreement  # noqa: E402
-from lab import Failure, Lab, wait_until  # noqa: E402
+from lab import BUILD, Failure, Lab, run, wait_until  # noqa: E402
 
 LAB = Lab("raind-cut", "/var/lib/raind/cut")
 BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id")
 # After the cut no process is left: what ran has stopped.
+PORT = "8080"
+SERVE = f"cat {BOOT}; cat {BOOT} >>/data/boots && sync /data/boots && exec probe serve --tcp 80 --tcp 81"
 STATES = {"create": {"created", "stopped"}, "start": {"stopped"}, "stop": {"stopped"}, "rm": {None}}
 
 
@@ -35,8 +38,10 @@ def work(folder):
             os.fsync(notes.fileno())
 
         note(boot=BOOT.read_text().strip(), image=image)
-        LAB.raind("container", "run", "-d", "--name", "server", image, "probe", "serve", "--tcp", "80", "--tcp", "81")
+        LAB.raind("container", "run", "-d", "--name", "server", "-v", "kept:/data", "-p", f"{PORT}:80", image, "sh", "-c", SERVE)
         note(container="server", step="start")
+        wait_until("the server has written", lambda: "ready" in LAB.raind("container", "logs", "server").stdout)
+        note(volume="kept")
         LAB.raind("policy", "add", "--type", "ew", "-s", "witness", "-d", "server", "-p", "tcp", "--dport", "80", "--comment", "first")
         LAB.raind("policy", "commit", "--yes")
         note(policy="first")
@@ -67,6 +72,8 @@ def check_acknowledged(notes):
     comments = {policy["comment"] for policy in agreement.policies(LAB).values()}
     lost = {entry["policy"] for entry in notes if "policy" in entry} - comments
     expect(not lost, f"lost policies: {lost}")
+    volumes = set(LAB.raind("volume", "ls", "-q").stdout.split())
+    expect({entry["volume"] for entry in notes if "volume" in entry} <= volumes, f"volumes: {volumes}")
     return len(last), len(comments)
 
 
@@ -79,10 +86,21 @@ def attempt(name, *words):
     return code
 
 
-def check_enforcement(image):
+def published():
+    """What a process of the host gets at the port."""
+    return run("ip", "netns", "exec", LAB.netns, BUILD / "tests/probe", "tcp", "127.0.0.1", PORT, "--timeout", "3000", check=False).stdout.strip()
+
+
+def check_enforcement(image, boot):
     """From the very first packet of the first container of this boot on."""
+    forwards = [(f["source"], f["destination"], f["protocol"]) for f in LAB.inspect("server")["forwards"]]
+    expect(forwards == [(int(PORT), 80, "tcp")] and published() == "refused", f"ports of a stopped container: {forwards} {published()}")
     LAB.raind("container", "start", "server")
-    wait_until("the server listens", lambda: "ready" in LAB.raind("container", "logs", "server").stdout)
+    boots = [boot, BOOT.read_text().strip()]
+    wait_until("the server listens", lambda: "ready" in LAB.raind("container", "logs", "server").stdout.partition(boots[1])[2])
+    expect(published() == "ok", f"the port is not published again: {published()}")
+    noted = LAB.raind("container", "exec", "server", "cat", "/data/boots").stdout.split()
+    expect(noted == boots, f"content of the volume: {noted}, not {boots}")
     address = LAB.inspect("server")["address"]
     expect(attempt("eager", image, "probe", "first", address, "80", "--timeout", "1500", "--count", "2") == 1, "a packet without a rule")
     expect(attempt("eager", image, "probe", "tcp", address, "80", "--timeout", "3000") != 0, "a connection without a rule")
@@ -101,7 +119,7 @@ def check(folder):
     counts = check_acknowledged(notes)
     found = agreement.disagreements(LAB)
     expect(not found, f"after the cut: {found}; {agreement.policies(LAB)}; {notes[-3:]}")
-    check_enforcement(notes[0]["image"])
+    check_enforcement(notes[0]["image"], notes[0]["boot"])
     found = agreement.disagreements(LAB)
     expect(not found, f"at work again: {found}")
     problems = LAB.close()

@@ -66,7 +66,7 @@ def one_round(number):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="raind-cut-", dir="/var/tmp"))
     (folder / "shared").mkdir()
     try:
-        after = random.randrange(8, 24)
+        after = random.randrange(9, 25)
         worked = cut(folder, after)
         process = boot(folder, "check")
         output = process.communicate(timeout=WORK_LIMIT + 400)[0]
