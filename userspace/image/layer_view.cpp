@@ -26,6 +26,12 @@ Error refuse(std::string what, int os_code) {
     return {Errc::InvalidArgument, std::move(what), os_code};
 }
 
+// Tools that make a layer of a tree put nothing behind its links: a layer that leads itself out by
+// one is made to. A link of a layer below is there before, and is followed inside.
+Error leaves() {
+    return refuse("a symbolic link in its path leaves the layer", EXDEV);
+}
+
 Result<bool> is_opaque(int layer, const std::string& path) {
     const UniqueFd fd(
         ::openat(layer, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -95,6 +101,7 @@ Result<std::vector<MergedFolder>> LayerView::resolve(const std::vector<std::stri
     push(left, parts);
     int links = 0;
     int parts_seen = 0;
+    bool by_own_link = false;
     while (!left.empty()) {
         if (++parts_seen > kMaxParts)
             return refuse("its links make too long a path", ENAMETOOLONG);
@@ -103,6 +110,8 @@ Result<std::vector<MergedFolder>> LayerView::resolve(const std::vector<std::stri
         if (part.empty() || part == ".")
             continue;
         if (part == "..") {
+            if (way.size() == 1 && by_own_link)
+                return leaves();
             if (way.size() > 1)
                 way.pop_back();
             continue;
@@ -112,6 +121,9 @@ Result<std::vector<MergedFolder>> LayerView::resolve(const std::vector<std::stri
             if (++links > kMaxLinks)
                 return refuse("too many symbolic links in its path", ELOOP);
             RAIND_TRY(const std::string target, read_link(*step.entry));
+            by_own_link |= step.entry->layer == roots_.front();
+            if (by_own_link && target.starts_with('/'))
+                return leaves();
             if (target.starts_with('/'))
                 way.resize(1);
             push(left, split(target, '/'));

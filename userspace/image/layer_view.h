@@ -3,7 +3,8 @@
 // (Documentation/filesystems/overlayfs.rst, "Upper and Lower", "whiteouts and opaque directories").
 //
 // Paths are resolved here, by hand and against that merged tree: a link is followed as a process
-// would whose root this is, so that no link leads out of it. What a path looks like is asked of
+// would whose root this is, so that no link leads out of it; one of the topmost layer itself that
+// would is refused. What a path looks like is asked of
 // each layer by a path that has no links. One thread; the layers below do not change meanwhile.
 #pragma once
 
