@@ -199,7 +199,7 @@ class Registries(Suite):
 
     def case_restart_keeps_the_login(self):
         self.forget_images()
-        stray = self.logins.with_name(self.logins.name + ".cut0ff")
+        stray = self.logins.with_name(f".{self.logins.name}.tmp-cut0ff")
         stray.write_text("half a file")
         self.lab.kill_daemon()
         self.lab.start()
