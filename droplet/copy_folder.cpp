@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <map>
-#include <memory>
 #include <string>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -15,6 +13,7 @@
 
 #include "raind/unique_fd.h"
 
+#include "userspace/common/folder_names.h"
 #include "userspace/common/fs.h"
 
 namespace raind::droplet {
@@ -22,8 +21,6 @@ namespace raind::droplet {
 namespace {
 
 constexpr int kMaxDepth = 256;
-
-using Folder = std::unique_ptr<DIR, decltype([](DIR* folder) { ::closedir(folder); })>;
 
 Result<UniqueFd> open_at(int dir, const char* name, int flags, mode_t mode = 0) {
     UniqueFd fd(::openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC, mode));
@@ -40,27 +37,6 @@ Result<UniqueFd> open_source(int dir, const char* name, int flags) {
                      std::string(name) + ": its user or group is above 65535: containers have none",
                      EACCES);
     return fd;
-}
-
-Result<std::vector<std::string>> names_in(int dir) {
-    RAIND_TRY(UniqueFd fd, open_at(dir, ".", O_RDONLY | O_DIRECTORY));
-    const Folder folder(::fdopendir(fd.get()));
-    if (!folder)
-        return os_error("read folder");
-    static_cast<void>(fd.release());
-    std::vector<std::string> names;
-    while (true) {
-        errno = 0;
-        const dirent* entry = ::readdir(folder.get());
-        if (entry == nullptr)
-            break;
-        const std::string_view name = entry->d_name;
-        if (name != "." && name != "..")
-            names.emplace_back(name);
-    }
-    if (errno != 0)
-        return os_error("read folder");
-    return names;
 }
 
 // What means the same to every container; labels of security modules do not.

@@ -51,8 +51,8 @@ void push(std::vector<std::string>& left, const std::vector<std::string>& parts)
 
 }  // namespace
 
-std::string MergedFolder::child(const std::string& name) const {
-    return path == "." ? name : path + "/" + name;
+std::string path_in(const std::string& folder, const std::string& name) {
+    return folder == "." ? name : folder + "/" + name;
 }
 
 Result<std::string> read_link(const MergedEntry& link) {
@@ -69,7 +69,7 @@ bool is_whiteout(const struct stat& info) {
 
 Result<LayerView::Step> LayerView::look(const MergedFolder& folder, const std::string& name) const {
     Step step;
-    const std::string path = folder.child(name);
+    const std::string path = path_in(folder.path, name);
     for (const int layer : folder.layers) {
         if (++looks_ > kMaxLooks)
             return Error(Errc::TooLarge, "too many links and folders to be looked for");
@@ -133,7 +133,7 @@ Result<std::vector<MergedFolder>> LayerView::resolve(const std::vector<std::stri
             return refuse("a part of its path is not a folder", ENOTDIR);
         if (way.size() > max_depth_)
             return refuse(fmt::format("more than {} folders deep", max_depth_), ENAMETOOLONG);
-        way.push_back({.path = way.back().child(part), .layers = std::move(step.merged)});
+        way.push_back({.path = path_in(way.back().path, part), .layers = std::move(step.merged)});
     }
     return way;
 }

@@ -25,9 +25,10 @@ struct MergedFolder {
     std::string path = ".";   // without links
     std::vector<int> layers;  // the roots of the layers whose folders merge here, topmost first;
                               // none: there is no such folder yet
-
-    std::string child(const std::string& name) const;
 };
+
+// "folder/name"; a folder "." is the root.
+std::string path_in(const std::string& folder, const std::string& name);
 
 // An entry that the merged tree shows.
 struct MergedEntry {

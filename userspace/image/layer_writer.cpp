@@ -1,17 +1,15 @@
 #include "userspace/image/layer_writer.h"
 
-#include <array>
 #include <cerrno>
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/openat2.h>
-#include <memory>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "userspace/common/folder_names.h"
 #include "userspace/common/fs.h"
 
 namespace raind::image {
@@ -73,26 +71,6 @@ Status copy_file(const MergedEntry& from, int parent, const std::string& leaf) {
 Status copy_link(const MergedEntry& from, int parent, const std::string& leaf) {
     RAIND_TRY(const std::string target, read_link(from));
     return make_link(parent, leaf, target, meta_of(from.info));
-}
-
-struct DirCloser {
-    void operator()(DIR* dir) const { ::closedir(dir); }
-};
-
-Result<std::vector<std::string>> names_in(int folder) {
-    const int fd = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return failed("list a folder");
-    const std::unique_ptr<DIR, DirCloser> dir(::fdopendir(fd));
-    if (!dir)
-        return failed("list a folder");
-    std::vector<std::string> names;
-    while (const dirent* entry = ::readdir(dir.get())) {
-        const std::string name = entry->d_name;
-        if (name != "." && name != "..")
-            names.push_back(name);
-    }
-    return names;
 }
 
 // What was to be hidden below an opaque folder is hidden already; see hide().
@@ -158,10 +136,6 @@ bool LayerWriter::Place::is_root() const {
     return path == ".";
 }
 
-std::string LayerWriter::Place::child(const std::string& name) const {
-    return is_root() ? name : path + "/" + name;
-}
-
 Status LayerWriter::make_opaque(int parent, const std::string& leaf) const {
     if (below_.empty())
         return {};
@@ -173,7 +147,7 @@ Status LayerWriter::make_opaque(int parent, const std::string& leaf) const {
     return remove_whiteouts(fd.get());
 }
 
-Status LayerWriter::take_after(int fd, const MergedFolder& folder) {
+Status LayerWriter::inherit_meta(int fd, const MergedFolder& folder) {
     RAIND_TRY(const UniqueFd below, open_folder(folder.layers.front(), folder.path));
     RAIND_TRY(const EntryMeta meta, read_meta(below.get()));
     folder_times_[folder.path] = meta.mtime;
@@ -195,7 +169,7 @@ Status LayerWriter::ensure_folder(int parent, const std::string& part, const Mer
     if (folder.layers.empty())
         return {};
     RAIND_TRY(const UniqueFd fd, open_folder(parent, part));
-    return take_after(fd.get(), folder);
+    return inherit_meta(fd.get(), folder);
 }
 
 Result<LayerWriter::Place> LayerWriter::make_folders(const std::vector<MergedFolder>& way) {
@@ -247,7 +221,7 @@ Status LayerWriter::folder(const EntryName& name, const EntryMeta& meta) {
             RAIND_CHECK(make_opaque(at, name.leaf));
     }
     RAIND_TRY(const UniqueFd fd, open_folder(at, name.leaf));
-    folder_times_[parent.child(name.leaf)] = meta.mtime;
+    folder_times_[path_in(parent.path, name.leaf)] = meta.mtime;
     return set_owner_and_mode(fd.get(), meta);
 }
 
@@ -311,7 +285,7 @@ Status LayerWriter::hard_link(const EntryName& name, const EntryName& target, co
         RAIND_CHECK(copy_up(*from, source, target.leaf).context(what));
     }
     RAIND_TRY(const Place parent, open_parent(name));
-    if (parent.child(name.leaf) == from->path)
+    if (path_in(parent.path, name.leaf) == from->path)
         return {};
     RAIND_CHECK(clear(parent.fd.get(), name.leaf));
     if (::linkat(source.fd.get(), target.leaf.c_str(), parent.fd.get(), name.leaf.c_str(), 0) != 0)
@@ -361,7 +335,7 @@ Status LayerWriter::whiteout(const EntryName& name, const Whiteout& whiteout) {
 
 Status LayerWriter::finish() {
     if (!below_.empty() && !folder_times_.contains("."))
-        RAIND_CHECK(take_after(root_, {.path = ".", .layers = below_}));
+        RAIND_CHECK(inherit_meta(root_, {.path = ".", .layers = below_}));
     for (const auto& [path, mtime] : folder_times_) {
         // A later entry may have replaced the folder; its time is then nobody's.
         if (const auto fd = open_folder(root_, path))

@@ -50,12 +50,11 @@ class LayerWriter {
         UniqueFd fd;
         std::string path;  // without links, "." for the root
         bool is_root() const;
-        std::string child(const std::string& name) const;
     };
     Result<Place> open_parent(const EntryName& name);
     Result<Place> make_folders(const std::vector<MergedFolder>& way);
     Status ensure_folder(int parent, const std::string& part, const MergedFolder& folder);
-    Status take_after(int fd, const MergedFolder& folder);
+    Status inherit_meta(int fd, const MergedFolder& folder);
     Status copy_up(const MergedEntry& from, const Place& to, const std::string& leaf);
     Status hide(int at, const MergedFolder& below, const std::string& leaf) const;
     Status hide_everything() const;

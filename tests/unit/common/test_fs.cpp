@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "userspace/common/folder_names.h"
 #include "userspace/common/fs.h"
 
 using namespace raind;
@@ -72,6 +74,22 @@ TEST_CASE("many writers of one file: it is always whole, and nothing is left") {
     const std::string text = *read_file(file);
     CHECK(text == std::string(5000, text.front()));
     CHECK(std::distance(stdfs::directory_iterator(dir->path()), stdfs::directory_iterator()) == 1);
+}
+
+TEST_CASE("the names in an open folder, as often as they are asked for") {
+    const auto dir = TempDir::make("/tmp", "raind-fs-");
+    REQUIRE(dir.has_value());
+    const UniqueFd folder = open_file(dir->path(), O_RDONLY | O_DIRECTORY).value();
+    CHECK(names_in(folder.get())->empty());
+    for (const char* name : {".hidden", "b", "a"})
+        REQUIRE(write_file_rename(dir->path() / name, "x").has_value());
+    for (int i = 0; i < 2; ++i) {
+        auto names = names_in(folder.get()).value();
+        std::ranges::sort(names);
+        CHECK(names == std::vector<std::string>{".hidden", "a", "b"});
+    }
+    const UniqueFd file = open_file(dir->path() / "a", O_RDONLY).value();
+    CHECK_FALSE(names_in(file.get()).has_value());
 }
 
 TEST_CASE("a copy has the holes of its source") {
