@@ -54,15 +54,15 @@ Result<UniqueFd> open_layer(const std::string& path, int userns) {
 // The upper directory is a plain one, and its root is the root of the container. While it belongs
 // to the host's root it is new, and gets owner and mode of the image's root; later they are the
 // container's own affair. The owner comes last: it says that all is done.
-Status dress_upper(const ImageRoot& image, const Spec& spec) {
-    struct stat upper{};
+Status init_upper(const UniqueFd& upper, const std::string& top_layer, const Spec& spec) {
+    struct stat own{};
     struct stat top{};
-    if (::stat(image.upper.c_str(), &upper) != 0)
-        return os_error(image.upper);
-    if (upper.st_uid != 0)
+    if (::fstat(upper.get(), &own) != 0)
+        return os_error("upper directory");
+    if (own.st_uid != 0)
         return {};
-    if (::stat(image.layers.back().c_str(), &top) != 0)
-        return os_error(image.layers.back());
+    if (::lstat(top_layer.c_str(), &top) != 0)
+        return os_error(top_layer);
     const auto mapped = [](const auto& mappings, std::uint32_t id) {
         const auto found = map_id(mappings, id);
         return found ? found : map_id(mappings, 0);
@@ -71,9 +71,9 @@ Status dress_upper(const ImageRoot& image, const Spec& spec) {
     const auto gid = mapped(spec.gid_mappings, top.st_gid);
     if (!uid || !gid)
         return {};
-    if (::chmod(image.upper.c_str(), top.st_mode & 07777U) != 0 ||
-        ::chown(image.upper.c_str(), *uid, *gid) != 0)
-        return os_error(image.upper);
+    if (::chmod(fd_path(upper).c_str(), top.st_mode & 07777U) != 0 ||
+        ::fchownat(upper.get(), "", *uid, *gid, AT_EMPTY_PATH) != 0)
+        return os_error("upper directory");
     return {};
 }
 
@@ -87,7 +87,8 @@ Result<Parts> open_parts(const ImageRoot& image, const HostMountRequest& request
     RAIND_TRY(parts.upper, open_folder(image.upper));
     RAIND_TRY(parts.work, open_folder(image.work));
     if (request.userns >= 0)
-        RAIND_CHECK(dress_upper(image, request.spec));
+        RAIND_CHECK(
+            init_upper(parts.upper, image.layers.back(), request.spec).context(image.upper));
     return parts;
 }
 

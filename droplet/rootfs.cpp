@@ -70,7 +70,8 @@ Status fill(const MountOptions& options, int source, int mount) {
     return droplet::mount_setattr(mount, {.set = kReadOnly, .recursive = true});
 }
 
-bool is_on(int fd, decltype(std::declval<struct statfs>().f_type) type) {
+// The magic number of a file system (statfs(2)).
+bool is_on(int fd, long type) {
     struct statfs info{};
     return ::fstatfs(fd, &info) == 0 && info.f_type == type;
 }
