@@ -3,7 +3,7 @@ import fcntl
 import pathlib
 
 
-def alone(path):
+def hold_run_lock(path):
     """Waits until nobody else holds the file's lock; it is held as long as the result lives."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
