@@ -218,17 +218,13 @@ def forms(b):
 
 def harmless(b):
     yield b.right("absolute", [Layer().file(f"/tmp/{b.mark}", "evil").file(f"/etc/{b.mark}", "evil").file("t/a", "1")], {"/t/a": plain("1")})
-    # A link leads where it would lead a process inside.
-    up = "../" * 12
-    for name, target, path in (("symlink-out", "/t/../tmp", "/tmp"), ("symlink-out-relative", f"{up}tmp", "/tmp"), ("symlink-etc", "/etc", "/etc"),
-                               ("symlink-nowhere", f"{up}t/not/there", "/t/not/there")):
-        made = {"/t/not": folder(), "/t/not/there": folder(), f"/t/not/there/{b.mark}": plain("evil")} if "not" in path else {}
-        into = Layer().file(f"t/l/{b.mark}", "evil").whiteout(f"t/l/{b.mark}-bait")
-        into.hard_link("t/twin", f"{path}/{b.mark}")
-        inside = {"/t/l": link(target), "/t/twin": plain("evil", links=2), **made}
-        if made:
-            made[f"/t/not/there/{b.mark}"]["links"] = 2
-        yield b.right(f"{name}-two-layers", [Layer().symlink("t/l", target), into], inside)
+    # A link of a layer below leads where it would lead a process inside.
+    up, both = "../" * 12, plain("evil", links=2)
+    nowhere = {"/t/not": folder(), "/t/not/there": folder(), f"/t/not/there/{b.mark}": both}
+    for name, target, path, made in (("symlink-out", "/t/../tmp", "/tmp", {}), ("symlink-out-relative", f"{up}tmp", "/tmp", {}),
+                                     ("symlink-etc", "/etc", "/etc", {}), ("symlink-nowhere", f"{up}t/not/there", "/t/not/there", nowhere)):
+        upper = Layer().file(f"t/l/{b.mark}", "evil").whiteout(f"t/l/{b.mark}-bait").hard_link("t/twin", f"{path}/{b.mark}")
+        yield b.right(f"{name}-two-layers", [Layer().symlink("t/l", target), upper], {"/t/l": link(target), "/t/twin": both, **made})
     yield b.right("hardlink-through-link", [Layer().symlink("t/l", "/etc"), Layer().file(f"etc/{b.mark}", "own").hard_link("t/x", f"t/l/{b.mark}")],
                   {"/t/l": link("/etc"), "/t/x": plain("own", links=2)})
     nodes = Layer().device("t/disk", tarfile.BLKTYPE, 8, 0).device("t/mem", major=1, minor=1).device("t/kmsg", major=1, minor=11)
