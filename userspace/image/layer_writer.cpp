@@ -213,11 +213,11 @@ Status LayerWriter::folder(const EntryName& name, const EntryMeta& meta) {
     struct stat info{};
     const bool exists = ::fstatat(at, name.leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
     if (!exists || !S_ISDIR(info.st_mode)) {
-        const bool hidden = exists && is_whiteout(info);
         RAIND_CHECK(clear(at, name.leaf));
         if (::mkdirat(at, name.leaf.c_str(), kNewFolderMode) != 0)
             return failed("make folder");
-        if (hidden)
+        // A whiteout or a file that this layer had here hid what the layers below have.
+        if (exists)
             RAIND_CHECK(make_opaque(at, name.leaf));
     }
     RAIND_TRY(const UniqueFd fd, open_folder(at, name.leaf));
