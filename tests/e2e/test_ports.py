@@ -189,7 +189,7 @@ class Ports(Suite):
                     expect("8200" in said and "in use by a process of the host" in said, said)
                 finally:
                     owner.kill()
-        for option, text in (("192.0.2.77:8300:1", "is not an address of the host"), ("8300", "required format"),
+        for option, text in (("192.0.2.77:8300:1", "is not an address of the host"), ("192.0.2.255:8300:1", "is not an address of the host"), ("8300", "required format"),
                              ("[::1]:8300:1", "publish on 127.0.0.1 instead"), ("8300:1/sctp", "tcp or udp")):
             said = self.refusal("-p", option)
             expect(text in said, said)
@@ -197,12 +197,56 @@ class Ports(Suite):
         expect("published twice" in said, said)
         self.cannot_bind()
 
-    def cannot_bind(self):
-        """While web is published the kernel gives its port to no process of the host."""
-        for kind in ("SOCK_STREAM", "SOCK_DGRAM"):
-            code = f"import socket as s\nx=s.socket(s.AF_INET,s.{kind})\nx.setsockopt(s.SOL_SOCKET,s.SO_REUSEADDR,1)\nx.bind(('0.0.0.0',{PORT}))"
-            done = run("ip", "netns", "exec", self.lab.netns, "python3", "-c", code, check=False)
-            expect(done.returncode != 0 and "in use" in done.stderr, f"{kind}: a process of the host got the port")
+    def cannot_bind(self, port=PORT, kinds=("SOCK_STREAM", "SOCK_DGRAM"), addresses=("0.0.0.0", "127.0.0.1")):
+        """While a container has it the kernel gives a published port to no process of the host."""
+        for kind in kinds:
+            for address in addresses:
+                for reuse in (1, 0):
+                    code = f"import socket as s\nx=s.socket(s.AF_INET,s.{kind})\nx.setsockopt(s.SOL_SOCKET,s.SO_REUSEADDR,{reuse})\n" \
+                           f"x.bind(('{address}',{port}))\nif x.type==s.SOCK_STREAM:x.listen()"
+                    done = run("ip", "netns", "exec", self.lab.netns, "python3", "-c", code, check=False)
+                    expect(done.returncode != 0 and "in use" in done.stderr, f"{kind} {address} {reuse}: a process of the host got the port")
+
+    def case_connections_closed_a_moment_ago_do_not_share_the_port(self):
+        code = "import socket as s\nl=s.socket()\nl.setsockopt(s.SOL_SOCKET,s.SO_REUSEADDR,1)\nl.bind(('127.0.0.1',8201))\nl.listen()\n" \
+               "c=s.create_connection(('127.0.0.1',8201))\na,_=l.accept()\na.close()\nc.recv(1)"
+        run("ip", "netns", "exec", self.lab.netns, "python3", "-c", code)
+        expect("8201" in run("ip", "netns", "exec", self.lab.netns, "ss", "-tanH", "state", "time-wait").stdout, "nothing to collide with")
+        self.make("after", "-p", "8201:7000")
+        self.cannot_bind(8201, ("SOCK_STREAM",))
+        expect(self.host("tcp", "::1", "8201") == "refused" and self.host("tcp", "127.0.0.1", "8201") == "ok", "not as any other port")
+        self.remove("after")
+
+    def case_bound_and_not_listening_is_not_owning(self):
+        code = "import socket as s,sys\nl=s.socket()\nl.setsockopt(s.SOL_SOCKET,s.SO_REUSEADDR,1)\nl.bind(('127.0.0.1',8202))\n" \
+               "print('bound',flush=True)\nsys.stdin.readline()\ntry:\n l.listen()\n print('listens')\nexcept OSError as e:\n print(e.strerror)"
+        command = ["ip", "netns", "exec", self.lab.netns, "python3", "-c", code]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            expect(other.stdout.readline() == "bound\n", "no process to collide with")
+            self.make("beside", "-p", "8202:7000")
+            said = other.communicate("go\n", timeout=30)[0]
+        expect(said == "Address already in use\n", f"the process got the port: {said}")
+        self.remove("beside")
+
+    def not_held(self):
+        return [line for line in self.lab.raind("system", "check").stdout.splitlines() if "published ports" in line]
+
+    def case_an_address_that_is_away_costs_the_other_ports_nothing(self):
+        address = ["192.0.2.9/24", "dev", next(line.split()[1] for line in run("ip", "-n", self.lab.netns, "-o", "addr").stdout.splitlines()
+                                               if f" {HOST4}/" in line)]
+        run("ip", "-n", self.lab.netns, "addr", "add", *address)
+        self.make("away", "-p", "192.0.2.9:8203:7000", "-p", "8204:7000")
+        self.lab.kill_daemon()
+        run("ip", "-n", self.lab.netns, "addr", "del", *address)
+        self.lab.start()
+        self.cannot_bind(8204, ("SOCK_STREAM",))
+        lines = self.not_held()
+        expect(len(lines) == 1 and lines[0].startswith("warning") and "192.0.2.9 is not an address of the host" in lines[0], f"{lines}")
+        run("ip", "-n", self.lab.netns, "addr", "add", *address)
+        wait_until("it is held again", lambda: not self.not_held(), 10)
+        self.cannot_bind(8203, ("SOCK_STREAM",), ("0.0.0.0", "192.0.2.9"))
+        self.remove("away")
+        run("ip", "-n", self.lab.netns, "addr", "del", *address)
 
     def case_published_on_one_address(self):
         self.make("narrow", "-p", f"{HOST4}:9001:7000", "-p", "127.0.0.1:9002:7000", "-p", f"[{HOST6}]:9003:7000/udp")

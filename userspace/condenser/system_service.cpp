@@ -108,6 +108,8 @@ Result<std::vector<api::SystemCheck>> System::check() {
             : failed("policy", fmt::format("{}, but the store has revision {}", revision, stored)));
     RAIND_TRY(const auto containers, deps_.store.containers().list());
     checks.push_back(check_ports(*status, containers));
+    for (const std::string& text : deps_.datapath.ports_not_held())
+        checks.push_back(warning("published ports", text));
     checks.push_back(check_forwarding(deps_.datapath.forwarding()));
     std::uint64_t lost = 0;
     for (const auto& [kind, count] : status->lost)

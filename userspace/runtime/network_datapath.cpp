@@ -155,6 +155,8 @@ Status NetworkDatapath::keep_ports() {
               in_netns([&] { return backend_.set_published(publisher_.published()); }));
     if (changed)
         log::error("alarm: the map of published ports was changed; put back");
+    if (publisher_.hold_missing(network_->netns()))
+        log::info("every published port is held again");
     return route_loopback();
 }
 
@@ -228,8 +230,24 @@ Status NetworkDatapath::attach_locked(const core::ContainerRecord& container) {
     return open_ports(container);
 }
 
+// The kernel binds to broadcast addresses as well, and some hosts allow foreign ones.
+Status NetworkDatapath::check_addresses(const core::ContainerRecord& container) {
+    RAIND_TRY(const auto own, network_->own_addresses());
+    for (const PortMapping& mapping : container.options.ports) {
+        const auto has = [&](const net::OwnAddress& entry) {
+            return entry.kind == net::OwnKind::Local && entry.prefix.contains(*mapping.address);
+        };
+        if (mapping.address && !mapping.address->is_unspecified() && std::ranges::none_of(own, has))
+            return Error(Errc::InvalidArgument,
+                         fmt::format("cannot publish {}: {} is not an address of the host",
+                                     mapping.host_side(), mapping.address->to_string()));
+    }
+    return {};
+}
+
 Status NetworkDatapath::attach(const core::ContainerRecord& container) {
     const std::lock_guard lock(mutex_);
+    RAIND_CHECK(check_addresses(container));
     RAIND_CHECK(publisher_.reserve(network_->netns(), container));
     auto done = attach_locked(container).context("network");
     if (done)
@@ -265,9 +283,9 @@ Status NetworkDatapath::detach(const core::ContainerRecord& container) {
 
 Status NetworkDatapath::repair_locked(const core::ContainerRecord& container) {
     // It had the ports before; a process that took one meanwhile is none of its faults.
-    if (auto reserved = publisher_.reserve(network_->netns(), container); !reserved)
+    if (auto held = publisher_.hold(network_->netns(), container); !held)
         log::error("alarm: container {}: {}; it stays published", container.id,
-                   reserved.error().message());
+                   held.error().message());
     RAIND_TRY(const auto link, network_->link(container.host_interface));
     if (!link) {
         auto attached = attach_locked(container);
@@ -351,6 +369,11 @@ Result<core::AppliedPolicy> NetworkDatapath::applied() {
 Result<core::BackendStatus> NetworkDatapath::status() {
     const std::lock_guard lock(mutex_);
     return in_netns([&] { return backend_.status(); });
+}
+
+std::vector<std::string> NetworkDatapath::ports_not_held() {
+    const std::lock_guard lock(mutex_);
+    return publisher_.missing();
 }
 
 Result<net::ForwardingState> NetworkDatapath::forwarding() {

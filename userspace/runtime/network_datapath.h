@@ -45,7 +45,10 @@ class NetworkDatapath final : public Datapath {
     Result<core::BackendStatus> status() override;
 
     Result<net::ForwardingState> forwarding();
-    // Every two seconds: expiry of flows, and the guard table put back if others changed it.
+    // Published ports that a process of the host may have; one line for each.
+    std::vector<std::string> ports_not_held();
+    // Every two seconds: expiry of flows; guard table and port map put back if others changed
+    // them; published ports taken that could not be had before.
     Status keep();
     // Bridge, guard, pins and namespace of an instance that has no container any more.
     Status remove_all();
@@ -64,6 +67,8 @@ class NetworkDatapath final : public Datapath {
                                    std::uint32_t ifindex) const;
     Status publish(const core::ContainerRecord& container, std::uint32_t ifindex,
                    std::uint64_t since);
+    // What a container wants to be published on has to be there.
+    Status check_addresses(const core::ContainerRecord& container);
     // Port map, guard table and loopback routing as publisher_ has it.
     Status apply_ports();
     Status route_loopback();

@@ -70,6 +70,26 @@ Result<UniqueFd> bound(const core::PublishedPort& port, Reuse reuse) {
     return fd;
 }
 
+// Binding beside connections that were closed a moment ago needs SO_REUSEADDR, which alone would
+// let others bind too. As one that listens the socket excludes them: the kernel looks for conflicts
+// again then (inet_csk_listen_start), refuses where somebody listens, and does not share the port
+// any more. It needs to listen for that moment only.
+Status exclude_others(const UniqueFd& fd) {
+    RAIND_CHECK(drop_all(fd));
+    if (::listen(fd.get(), 0) != 0)
+        return os_error("listen");
+    RAIND_CHECK(set_option(fd, SOL_SOCKET, SO_REUSEADDR, 0));
+    if (::shutdown(fd.get(), SHUT_RD) != 0)
+        return os_error("end listening");
+    return {};
+}
+
+Result<UniqueFd> bound_beside_closed(const core::PublishedPort& port) {
+    RAIND_TRY(UniqueFd fd, bound(port, Reuse::Yes));
+    RAIND_CHECK(exclude_others(fd));
+    return fd;
+}
+
 std::string host_side(const core::PublishedPort& port) {
     const PortMapping mapping{
         .address = port.address.is_unspecified() ? std::nullopt : std::optional(port.address),
@@ -82,11 +102,9 @@ std::string host_side(const core::PublishedPort& port) {
 // An empty descriptor: this kernel has no IPv6, and nobody asked for it by name.
 Result<UniqueFd> take(const core::PublishedPort& port) {
     auto fd = bound(port, Reuse::No);
-    // Connections that were closed a moment ago hold the port too; what listens on it still
-    // refuses.
     const bool tcp = port.protocol == static_cast<std::uint8_t>(PortProtocol::Tcp);
     if (!fd && fd.error().os_error() == EADDRINUSE && tcp)
-        fd = bound(port, Reuse::Yes);
+        fd = bound_beside_closed(port);
     if (fd)
         return fd;
     const int code = fd.error().os_error();
@@ -129,23 +147,67 @@ std::vector<core::PublishedPort> published_ports(const core::ContainerRecord& co
     return out;
 }
 
-Status PortPublisher::reserve(const NetnsRef& netns, const core::ContainerRecord& container) {
+Status PortPublisher::take_missing(const NetnsRef& netns, std::vector<Hold>& holds) {
+    return run_in_netns(netns, [&]() -> Status {
+        Status done;
+        for (Hold& hold : holds) {
+            if (hold.held)
+                continue;
+            auto socket = take(hold.port);
+            hold.held = socket.has_value();
+            if (socket) {
+                hold.socket = std::move(*socket);
+                continue;
+            }
+            hold.problem = socket.error().message();
+            if (done)
+                done = std::move(socket.error());
+        }
+        return done;
+    });
+}
+
+Status PortPublisher::hold(const NetnsRef& netns, const core::ContainerRecord& container) {
     const auto ports = published_ports(container);
     if (ports.empty())
         return {};
-    const auto known = entries_.find(container.id);
-    if (known != entries_.end() && !known->second.sockets.empty())
+    auto& holds = entries_[container.id].holds;
+    if (holds.empty())
+        for (const auto& port : ports)
+            holds.push_back({.port = port});
+    return take_missing(netns, holds);
+}
+
+Status PortPublisher::reserve(const NetnsRef& netns, const core::ContainerRecord& container) {
+    auto done = hold(netns, container);
+    if (done)
         return {};
-    RAIND_TRY(auto sockets, run_in_netns(netns, [&]() -> Result<std::vector<UniqueFd>> {
-                  std::vector<UniqueFd> taken;
-                  for (const auto& port : ports) {
-                      RAIND_TRY(UniqueFd fd, take(port));
-                      taken.push_back(std::move(fd));
-                  }
-                  return taken;
-              }));
-    entries_[container.id].sockets = std::move(sockets);
-    return {};
+    const auto entry = entries_.find(container.id);
+    entry->second.holds.clear();
+    if (entry->second.ports.empty())
+        entries_.erase(entry);
+    return done;
+}
+
+bool PortPublisher::hold_missing(const NetnsRef& netns) {
+    bool some = false;
+    bool all = true;
+    for (auto& [id, entry] : entries_) {
+        if (std::ranges::all_of(entry.holds, &Hold::held))
+            continue;
+        some = true;
+        all &= take_missing(netns, entry.holds).has_value();
+    }
+    return some && all;
+}
+
+std::vector<std::string> PortPublisher::missing() const {
+    std::vector<std::string> out;
+    for (const auto& [id, entry] : entries_)
+        for (const Hold& hold : entry.holds)
+            if (!hold.held)
+                out.push_back(fmt::format("container {}: {}", id, hold.problem));
+    return out;
 }
 
 void PortPublisher::publish(const core::ContainerRecord& container) {
