@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr const char* kEnabled = "/sys/module/apparmor/parameters/enabled";
 constexpr const char* kProfiles = "/sys/kernel/security/apparmor/profiles";
+constexpr const char* kPolicies = "/sys/kernel/security/apparmor/policy/profiles";
 constexpr const char* kParsers[] = {"/usr/sbin/apparmor_parser", "/sbin/apparmor_parser"};
 // Half a second is usual; a start of the daemon is not held up for a parser that hangs.
 constexpr auto kParserLimit = 10s;
@@ -60,17 +61,35 @@ bool enforced_now() {
     return profiles && is_enforced(*profiles, kAppArmorProfile);
 }
 
+// The kernel's own digest of the profile that it has under our name, empty where it shows none:
+// another instance, or a person, may have loaded another text since.
+std::string loaded_digest() {
+    std::error_code error;
+    const std::string prefix = fmt::format("{}.", kAppArmorProfile);
+    for (const auto& entry : stdfs::directory_iterator(kPolicies, error)) {
+        if (!entry.path().filename().string().starts_with(prefix))
+            continue;
+        for (const char* name : {"sha256", "sha1"})
+            if (const auto digest = read_file(entry.path() / name, 256))
+                return std::string(trim(*digest));
+    }
+    return {};
+}
+
+std::string stamp_of(const std::string& text) {
+    return fmt::format("{} {}\n", to_hex(sha256(text)), loaded_digest());
+}
+
 // What keeps the profile from being in force as the file has it; nothing: it is.
 Status ensure(const stdfs::path& file, const stdfs::path& stamp) {
     RAIND_TRY(const std::string text, read_profile(file));
-    const std::string wanted = to_hex(sha256(text)) + "\n";
-    if (enforced_now() && read_file(stamp).value_or("") == wanted)
+    if (enforced_now() && read_file(stamp).value_or("") == stamp_of(text))
         return {};
     RAIND_CHECK(load(file));
     if (!enforced_now())
         return Error(Errc::Unavailable, fmt::format("{} does not define an enforced profile {}",
                                                     file.string(), kAppArmorProfile));
-    return write_file_rename(stamp, wanted, 0644);
+    return write_file_rename(stamp, stamp_of(text), 0644);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ class AppArmor {
     // As on a host without AppArmor.
     AppArmor() = default;
     // Writes the profile file if there is none, and loads it unless this text is loaded already
-    // (`stamp` remembers which one was, until the host restarts).
+    // (`stamp` remembers which one was, and the kernel's digest of it).
     static AppArmor prepare(const stdfs::path& file, const stdfs::path& stamp);
 
     // Empty: none.
