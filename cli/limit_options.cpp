@@ -35,7 +35,9 @@ Outcome<std::int64_t> memory_bytes(const std::string& text) {
     if (text == "-1")
         return 0;
     const auto size = parse_size(text);
-    if (!size)
+    // Less than a byte is not 0, which means no limit.
+    const bool nothing = size && *size == 0 && text.find_first_of("123456789") != std::string::npos;
+    if (!size || nothing)
         return bad_value("-m,--memory", text, "for example 512m, 1.5g or bytes; 0 for no limit");
     return static_cast<std::int64_t>(*size);
 }

@@ -71,7 +71,7 @@ Result<core::ResourceLimits> checked_limits(const api::CreateContainerRequest& r
                                       .nano_cpus = none_as_zero(request.nano_cpus),
                                       .pids = none_as_zero(request.pids_limit)};
     RAIND_CHECK(check_range(limits.memory, kLeastMemory, kMostMemory,
-                            "invalid memory limit: at least 6m, or 0 for no limit"));
+                            "invalid memory limit: from 6m to 1048576t, or 0 for no limit"));
     const std::int64_t most = std::int64_t{processors} * kProcessor;
     RAIND_CHECK(check_range(
         limits.nano_cpus, kLeastNanoCpus, most,

@@ -11,7 +11,8 @@ TEST_CASE("memory as Docker writes it") {
     CHECK(*memory_bytes("7000000") == 7000000);
     CHECK(*memory_bytes("0") == 0);
     CHECK(*memory_bytes("-1") == 0);
-    for (const char* text : {"", "m", "-5m", "1x", "many", "nan", "1e9", "9999999999g"})
+    for (const char* text :
+         {"", "m", "-5m", "1x", "many", "nan", "1e9", "9999999999g", "0.5", "0.0001k"})
         CHECK_MESSAGE(memory_bytes(text).error().exit_code == kExitUsage, text);
 }
 
