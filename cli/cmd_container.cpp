@@ -335,9 +335,11 @@ std::string container_target(const std::string& container, const std::string& re
 
 std::vector<CommandSpec> container_commands() {
     std::vector<CommandSpec> commands = {create_spec(), run_spec(), start_spec()};
-    CommandSpec stop = simple("stop", "stop containers: TERM, and KILL after 3 seconds",
-                              "CONTAINER [CONTAINER ...]", run_stop,
-                              {"raind container stop web", "raind container stop web db"});
+    CommandSpec stop = simple(
+        "stop",
+        "stop containers: their stop signal (TERM), and KILL after their stop timeout (3 seconds)",
+        "CONTAINER [CONTAINER ...]", run_stop,
+        {"raind container stop web", "raind container stop web db"});
     stop.refused = {
         {"-t,--time", OptionKind::Value,
          "the container says how long, by run --stop-timeout; raind container kill sends KILL at once"}};
