@@ -145,7 +145,8 @@ class Guest:
 
     def write_settings(self):
         covered = ("/tmp/", "/var/tmp/")
-        inside = [p for p in (str(TREE), os.getcwd(), *self.options.ro, *self.options.rw) if (p + "/").startswith(covered)]
+        shared = (str(TREE), os.getcwd(), *map(os.path.realpath, [*self.options.ro, *self.options.rw]))
+        inside = [p for p in shared if (p + "/").startswith(covered)]
         settings = {
             "release": self.release, "modules": self.kernel / "root/lib/modules" / self.release,
             "keep": " ".join(dict.fromkeys(inside)), "channel": "console" if self.terminal else "port",

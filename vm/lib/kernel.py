@@ -47,8 +47,15 @@ def cache_folder():
 
 def matrix():
     """[(series, suite)] of vm/kernels."""
-    lines = [line.split("#")[0].split() for line in MATRIX.read_text().splitlines()]
-    return [(line[0], line[1]) for line in lines if line]
+    found = []
+    for number, line in enumerate(MATRIX.read_text().splitlines(), 1):
+        words = line.split("#")[0].split()
+        if words and len(words) != 2:
+            raise Problem(f"{MATRIX.name}, line {number}: a kernel is a series and a Debian suite, for example \"6.12 trixie\"")
+        found += [(words[0], words[1])] if words else []
+    if not found:
+        raise Problem(f"{MATRIX.name} names no kernel")
+    return found
 
 
 class Locked:
