@@ -6,7 +6,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from lab import wait_until  # noqa: E402
-from suite import Suite, expect, main, skip  # noqa: E402
+from suite import IN_GUEST, Suite, expect, main, skip  # noqa: E402
 
 ENABLED = pathlib.Path("/sys/module/apparmor/parameters/enabled")
 PROFILES = pathlib.Path("/sys/kernel/security/apparmor/profiles")
@@ -37,6 +37,7 @@ class AppArmor(Suite):
         if host_has_it():
             print("  this kernel has AppArmor: looked at below")
             return
+        expect(not IN_GUEST, "a guest without AppArmor")
         expect(self.check().startswith("warning") and "this kernel has none" in self.check(), self.check())
         one = self.lab.inspect("one")
         expect(one["apparmor"] == "" and any("AppArmor" in text for text in one["warnings"]), f"{one['warnings']}")
@@ -97,6 +98,17 @@ class AppArmor(Suite):
         expect(LABEL in PROFILES.read_text().splitlines() and self.check().startswith("ok"), "it is not loaded again")
         self.lab.raind("container", "run", "-d", "--name", "three", self.image, "probe", "sleep", "100")
         expect(self.lab.inspect("three")["apparmor"] == "raind-default", "inspect")
+
+    def case_another_text_of_this_name_is_replaced(self):
+        """Another instance, or a person, may load one."""
+        text = (self.lab.root / "etc/raind/lsm/apparmor/raind-default").read_text()
+        open_door = text.replace("deny /dev/kmsg", "deny /dev/kmsg-not")
+        expect(open_door != text, "the profile has no such line")
+        subprocess.run(["apparmor_parser", "--replace", "--skip-cache"], input=open_door, text=True, check=True)
+        self.lab.stop_daemon()
+        self.lab.start()
+        tried = self.inside("echo x > /dev/kmsg", check=False)
+        expect(tried.returncode != 0 and "ermission denied" in tried.stderr, f"the other text stayed: {tried.returncode} {tried.stderr}")
 
     def case_a_file_that_others_may_write_is_not_used(self):
         self.unload()

@@ -15,6 +15,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import skips  # noqa: E402
 from slow import limit as slow_limit  # noqa: E402
 
 DROPLET = os.path.join(os.environ["RAIND_BIN_DIR"], "droplet")
@@ -227,4 +228,6 @@ def main():
     if not os.access(BUSYBOX, os.X_OK):
         print("SKIP: busybox-static is missing")
         sys.exit(77)
-    unittest.main(verbosity=2)
+    program = unittest.main(verbosity=2, exit=False)
+    skips.tell(program.result)
+    sys.exit(not program.result.wasSuccessful())

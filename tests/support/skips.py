@@ -10,5 +10,11 @@ def reasons(output):
     return LINE.findall(output)
 
 
+def tell(unittest_result):
+    """The same lines for what unittest skipped."""
+    for _, reason in unittest_result.skipped:
+        print(f"SKIP: {reason}", flush=True)
+
+
 def first_reason(output):
     return next(iter(reasons(output)), "no reason given")
