@@ -17,7 +17,9 @@ test-vm:
 	@./cmake/install-deps
 	@./tests/run --vm
 
+# Everything, hours of it: before a release.
 test-full: test test-vm
+	@./tests/run --full
 
 demo: build
 	@./tests/e2e/demo
