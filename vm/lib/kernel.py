@@ -51,10 +51,10 @@ def matrix():
     for number, line in enumerate(MATRIX.read_text().splitlines(), 1):
         words = line.split("#")[0].split()
         if words and len(words) != 2:
-            raise Problem(f"{MATRIX.name}, line {number}: a kernel is a series and a Debian suite, for example \"6.12 trixie\"")
+            raise Problem(f"vm/{MATRIX.name}, line {number}: a kernel is a series and a Debian suite, for example \"6.12 trixie\"")
         found += [(words[0], words[1])] if words else []
     if not found:
-        raise Problem(f"{MATRIX.name} names no kernel")
+        raise Problem(f"vm/{MATRIX.name} names no kernel")
     return found
 
 
