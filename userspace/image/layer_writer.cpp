@@ -197,9 +197,11 @@ Result<LayerWriter::Place> LayerWriter::open_parent(const EntryName& name) {
 
 Status LayerWriter::clear(int parent, const std::string& leaf) {
     struct stat info{};
-    if (::fstatat(parent, leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? Status{} : Status(failed("look at an earlier entry"));
-    return remove_all(parent, leaf);
+    if (::fstatat(parent, leaf.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
+        return remove_all(parent, leaf);
+    if (errno != ENOENT)
+        return failed("look at an earlier entry");
+    return {};
 }
 
 Status LayerWriter::folder(const EntryName& name, const EntryMeta& meta) {

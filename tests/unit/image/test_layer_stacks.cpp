@@ -129,7 +129,7 @@ Tree read_tree(const raind::stdfs::path& folder,  // NOLINT(misc-no-recursion)
 // Draws one layer and keeps the model of what it and those below it show.
 class Layer {
   public:
-    Layer(Tree below, std::mt19937& random)
+    Layer(const Tree& below, std::mt19937& random)
         : below_(merge(below, nullptr)), own_(std::make_shared<Node>()), random_(random) {}
 
     void draw(int steps) {
