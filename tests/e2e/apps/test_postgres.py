@@ -7,7 +7,7 @@ from support import FACTOR, AppSuite, expect, main, wait_until
 PORT = 5432
 PASSWORD = "for this test only"
 CLIENTS = 8
-TRANSACTIONS = 250 if FACTOR <= 1 else 50  # of each client, and as many connections
+TRANSACTIONS = 150 if FACTOR <= 1 else 50  # of each client, and as many connections
 
 
 class Postgres(AppSuite):
